@@ -1,0 +1,102 @@
+//! What a provider says exists right now, and how fresh that is. Trouble with a provider is a state of its facts, not an
+//! error: what was last known goes on serving.
+
+use super::UpstreamId;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Everything one provider knows, whole. A provider sends its whole view each time, never a difference.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Facts {
+    /// The provider's name: `docker`, `process`, `file`.
+    pub provider: Arc<str>,
+    /// Every replica it knows of, dead ones that still exist included, sorted by id.
+    pub replicas: Vec<Replica>,
+    /// What it could not make sense of.
+    pub problems: Vec<Problem>,
+    /// Whether the view is current.
+    pub freshness: Freshness,
+}
+
+/// How current a provider's facts are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// Not one complete view has come yet.
+    Waiting,
+    /// True now, as far as the provider can tell.
+    Fresh,
+    /// The source is out of reach; the view is the last one known.
+    Stale {
+        /// Milliseconds since the Unix epoch.
+        since_ms: u64,
+        /// What went wrong, in words.
+        cause: String,
+    },
+}
+
+/// One replica as its runtime describes it. Labels are not interpreted here.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Replica {
+    /// The runtime's id.
+    pub id: Arc<str>,
+    /// Which life of that id (Docker: `StartedAt`).
+    pub incarnation: Arc<str>,
+    /// The name that people know it by.
+    pub name: String,
+    /// The upstream that replicas of the same service form.
+    pub group: UpstreamId,
+    /// Where we would reach it; `None` while it has no address, or none that we share a network with.
+    pub address: Option<IpAddr>,
+    /// Exposed TCP ports, ascending, without repetition.
+    pub ports: Vec<u16>,
+    /// Ports at which it is reached instead, where only published ports are reachable: (its port, ours).
+    pub published: Vec<(u16, u16)>,
+    /// Labels, as they are.
+    pub labels: BTreeMap<String, String>,
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// The runtime's own health check.
+    pub health: RuntimeHealth,
+    /// When it was created, milliseconds since the Unix epoch: the newest one's labels win.
+    pub created_ms: u64,
+}
+
+/// Where a replica is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// Exists, but does not run: created, exited, restarting.
+    Stopped,
+    /// Runs.
+    Running,
+    /// Was sent its stop signal, or KILL; still runs.
+    Stopping,
+    /// Frozen by the runtime.
+    Paused,
+    /// Runs, but was cut off from the network that we reach it by.
+    Disconnected,
+    /// Removed. Kept in the facts for the provider's `grace`, so that its service's route stays.
+    Gone,
+}
+
+/// What the runtime's own health check says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RuntimeHealth {
+    /// It has none.
+    None,
+    /// Its check has not decided yet.
+    Starting,
+    /// Well.
+    Healthy,
+    /// Not well.
+    Unhealthy,
+}
+
+/// Something that a provider or the plan left out, and why. Shown in the log and in `GET /providers`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Problem {
+    /// What it is about: a container's name, a label, a service.
+    pub subject: String,
+    /// What is wrong and the way out, in lower case, one line.
+    pub message: String,
+}
