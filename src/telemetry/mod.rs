@@ -24,6 +24,9 @@ mod row;
 mod series;
 mod worker;
 
+/// `Server` on the gateway's own answers.
+pub const SERVER: &str = concat!("plimsoll/", env!("CARGO_PKG_VERSION"));
+
 pub use access::{AccessFormat, AccessRecord, AccessSink};
 pub use registry::{Telemetry, TelemetryOptions};
 pub use render::MetricsOut;

@@ -40,6 +40,18 @@ impl SeriesId {
         Self(index | (kind as u32) << INDEX_BITS | generation << (INDEX_BITS + KIND_BITS))
     }
 
+    /// As a number, for what cannot hold the type.
+    #[must_use]
+    pub const fn to_bits(self) -> u32 {
+        self.0
+    }
+
+    /// Back from [`Self::to_bits`].
+    #[must_use]
+    pub const fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
     pub(super) const fn index(self) -> usize {
         (self.0 & ((1 << INDEX_BITS) - 1)) as usize
     }

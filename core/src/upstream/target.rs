@@ -8,7 +8,7 @@ use crate::model::{Cause, Causes, TargetId};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// 1 s: how long after a failure a target is taken to be as busy as the others, so that one that fails fast, and so looks
@@ -35,6 +35,7 @@ pub struct Target {
     pub name: Arc<str>,
     /// The container's name; the name where there is none.
     pub replica: Arc<str>,
+    tag: AtomicU32,
 }
 
 impl Target {
@@ -58,7 +59,19 @@ impl Target {
             id,
             name,
             replica,
+            tag: AtomicU32::new(0),
         })
+    }
+
+    /// A number that whoever counts hangs on it, 0 until then: the data path finds its counters without a look-up.
+    #[must_use]
+    pub fn tag(&self) -> u32 {
+        self.tag.load(Ordering::Relaxed)
+    }
+
+    /// Hangs a number on it.
+    pub fn set_tag(&self, tag: u32) {
+        self.tag.store(tag, Ordering::Relaxed);
     }
 
     /// Why it may not be picked, now.

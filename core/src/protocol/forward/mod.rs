@@ -12,8 +12,5 @@ mod response;
 pub use request::{ForwardRequest, each_request_field, write_request};
 pub use response::{ForwardResponse, each_response_field, write_response};
 
-/// The gateway's name in `Via`.
-pub const VIA_NAME: &str = "plimsoll";
-
 #[cfg(test)]
 mod tests;

@@ -1,13 +1,11 @@
 //! A request towards a target.
 
-use super::VIA_NAME;
 use super::added::{Lines, Pairs, Sink};
 use crate::protocol::{BodyLength, Known, RequestHead, uri};
 use smallvec::SmallVec;
 
 /// What a request towards a target says besides what the client sent.
 #[derive(Clone, Copy, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each switches one field on or off")]
 pub struct ForwardRequest<'a> {
     /// The path, ready to be sent ([`uri::join_path`] makes it so); no query.
     pub path: &'a [u8],
@@ -30,8 +28,8 @@ pub struct ForwardRequest<'a> {
     /// The client is a trusted proxy: its `X-Forwarded-Proto`, `-Host`, `-Port`, `-Path`, `-Prefix` and `X-Real-IP`
     /// stay where it sent them.
     pub trusted: bool,
-    /// Add `Via`.
-    pub via: bool,
+    /// The gateway's name for `Via`.
+    pub via: Option<&'a [u8]>,
     /// `X-Kong-Request-Id` towards the target, in place of the client's.
     pub request_id: Option<&'a [u8]>,
     /// Send the client's `Upgrade` on.
@@ -162,8 +160,8 @@ fn added(head: &RequestHead, f: &ForwardRequest<'_>, sink: &mut impl Sink) {
         uri::escape(prefix, &mut escaped);
         sink.field("X-Forwarded-Prefix", &[&escaped]);
     }
-    if f.via {
-        sink.field("Via", &[head.version.name().as_bytes(), b" ", VIA_NAME.as_bytes()]);
+    if let Some(name) = f.via {
+        sink.field("Via", &[head.version.name().as_bytes(), b" ", name]);
     }
     if let Some(id) = f.request_id {
         sink.field("X-Kong-Request-Id", &[id]);
