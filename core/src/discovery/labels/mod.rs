@@ -19,7 +19,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
-pub use read::{LabelSettings, network_label, read_labels};
+pub use read::{LabelSettings, glob, network_label, read_labels};
 pub use service::ServiceFields;
 pub use table::{LabelDoc, documented_labels};
 pub use upstream::ALGORITHMS;

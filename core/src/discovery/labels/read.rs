@@ -275,7 +275,8 @@ fn nearest_label(path: &str) -> Option<String> {
 
 /// Whether `text` fits `pattern`, in which `*` stands for any text. A `*` in `text` is a character: what it stands for is
 /// covered by the pattern's own `*`.
-pub(super) fn glob(pattern: &str, text: &str) -> bool {
+#[must_use]
+pub fn glob(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
     let Some(last) = pattern.rfind('*').and_then(|at| pattern.get(at + 1..)) else { return rest.is_empty() };
