@@ -7,13 +7,12 @@ use super::connection::{self, Accepted};
 use super::mailbox::{Command, Post};
 use crate::proxy::worker::Worker;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::net::{TcpListener, TcpStream};
 
 /// Pause after an `accept` that failed for want of something: descriptors, memory.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -28,8 +27,8 @@ pub(super) struct Place {
 }
 
 /// Accepts until it is aborted.
-pub(super) async fn run(place: Place, socket: TcpListener) {
-    let listener = match AsyncFd::register_with_interest(socket, Interest::READABLE) {
+pub(super) async fn run(place: Place, socket: StdListener) {
+    let listener = match TcpListener::from_std(socket) {
         Ok(listener) => listener,
         Err(error) => {
             tracing::error!(listener = %place.name, %error, "a worker cannot listen");
@@ -41,7 +40,7 @@ pub(super) async fn run(place: Place, socket: TcpListener) {
     }
     let mut failing = false;
     loop {
-        match listener.async_io(Interest::READABLE, TcpListener::accept).await {
+        match listener.accept().await {
             Ok((stream, peer)) => {
                 failing = false;
                 if let Err(error) = place.take(stream, peer) {
@@ -77,22 +76,18 @@ impl Place {
             shared.refused_connections.fetch_add(1, Ordering::Relaxed);
             return Ok(());
         }
-        stream.set_nonblocking(true)?;
         let accepted = Accepted { listener: Arc::clone(&self.name), stream, peer };
-        match self.less_loaded() {
-            Some(post) => match post.send(Command::Connection {
-                listener: accepted.listener,
-                stream: accepted.stream,
-                peer: accepted.peer,
-            }) {
-                Ok(()) => {}
-                Err(command) => {
-                    if let Command::Connection { listener, stream, peer } = *command {
-                        connection::serve(&self.worker, &self.posts, Accepted { listener, stream, peer });
-                    }
-                }
-            },
-            None => connection::serve(&self.worker, &self.posts, accepted),
+        let Some(post) = self.less_loaded() else {
+            connection::serve(&self.worker, &self.posts, accepted);
+            return Ok(());
+        };
+        let Accepted { listener, stream, peer } = accepted;
+        let command = Command::Connection { listener, stream: stream.into_std()?, peer };
+        if let Err(command) = post.send(command)
+            && let Command::Connection { listener, stream, peer } = *command
+        {
+            let stream = TcpStream::from_std(stream)?;
+            connection::serve(&self.worker, &self.posts, Accepted { listener, stream, peer });
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::proxy::{http1, http2};
 use crate::snapshot::Listener;
 use crate::telemetry::SeriesId;
 use std::future::{Future, poll_fn};
-use std::net::{SocketAddr, TcpStream as StdStream};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use tokio_rustls::TlsAcceptor;
 /// A connection that was accepted, on whichever worker.
 pub(super) struct Accepted {
     pub(super) listener: Arc<str>,
-    pub(super) stream: StdStream,
+    pub(super) stream: TcpStream,
     pub(super) peer: SocketAddr,
 }
 
@@ -64,13 +64,7 @@ pub(super) fn serve(worker: &Rc<Worker>, posts: &Arc<[Post]>, accepted: Accepted
     let snapshot = worker.snapshot();
     let Some(listener) = snapshot.listeners.get(&accepted.listener).map(Arc::clone) else { return };
     let local = accepted.stream.local_addr().unwrap_or(listener.address);
-    let stream = match TcpStream::from_std(accepted.stream) {
-        Ok(stream) => stream,
-        Err(error) => {
-            tracing::debug!(%error, "a connection could not be registered");
-            return;
-        }
-    };
+    let stream = accepted.stream;
     let counted = Counted::new(worker, posts, listener.series.id());
     let trusted = snapshot.settings.trusts(accepted.peer.ip().to_canonical());
     let client = Client::new(accepted.peer, local, listener, trusted);

@@ -8,10 +8,12 @@ use crate::proxy::slots::{Role, TICK};
 use crate::proxy::worker::{Shared, Worker};
 use rustc_hash::FxHashMap;
 use std::io;
+use std::net::{SocketAddr, TcpStream as StdStream};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
+use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout_at};
 
@@ -82,13 +84,21 @@ async fn run(context: Context) {
                 }
             }
             Mail::Command(Command::Connection { listener, stream, peer }) => {
-                connection::serve(&worker, &posts, Accepted { listener, stream, peer });
+                passed_on(&worker, &posts, listener, stream, peer);
             }
             Mail::Drain(within) => {
                 drain(&worker, &posts, &mut mailbox, within).await;
                 return;
             }
         }
+    }
+}
+
+/// Serves a connection that another worker accepted.
+fn passed_on(worker: &Rc<Worker>, posts: &Arc<[Post]>, listener: Arc<str>, stream: StdStream, peer: SocketAddr) {
+    match TcpStream::from_std(stream) {
+        Ok(stream) => connection::serve(worker, posts, Accepted { listener, stream, peer }),
+        Err(error) => tracing::debug!(%error, "a connection could not be registered"),
     }
 }
 
@@ -112,7 +122,7 @@ async fn drain(worker: &Rc<Worker>, posts: &Arc<[Post]>, mailbox: &mut Mailbox, 
         match timeout_at(next, mailbox.next()).await {
             Ok(Mail::CutOff) => worker.slots.give_up_cut_off(),
             Ok(Mail::Command(Command::Connection { listener, stream, peer })) => {
-                connection::serve(worker, posts, Accepted { listener, stream, peer });
+                passed_on(worker, posts, listener, stream, peer);
             }
             Ok(_) | Err(_) => {}
         }
