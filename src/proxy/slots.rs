@@ -27,6 +27,20 @@ pub(crate) enum Interrupt {
     Drained,
 }
 
+/// What a slot's connection is doing, which decides how a drain treats it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The slot is free.
+    #[default]
+    None,
+    /// An HTTP/1 connection waits for a request.
+    Idle,
+    /// An HTTP/2 connection: told to end, it finishes its streams by itself.
+    Http2,
+    /// Something is under way.
+    Busy,
+}
+
 #[derive(Default)]
 struct Entry {
     /// Tick at which the wait ends; 0: none.
@@ -36,8 +50,7 @@ struct Entry {
     interrupt: Cell<Option<Interrupt>>,
     waker: RefCell<Option<Waker>>,
     target: RefCell<Option<Arc<Target>>>,
-    idle: Cell<bool>,
-    used: Cell<bool>,
+    role: Cell<Role>,
 }
 
 /// All slots of a worker.
@@ -72,7 +85,7 @@ impl Slots {
         });
         // An index from `free`, or the one that was just pushed.
         let entry = entries.get(index).map(Rc::clone).unwrap_or_default();
-        entry.used.set(true);
+        entry.role.set(Role::Busy);
         Slot { slots: Rc::clone(self), entry, index }
     }
 
@@ -113,10 +126,10 @@ impl Slots {
         }
     }
 
-    /// Ends idle connections; with `busy`, all.
-    pub(crate) fn drain(&self, busy: bool) {
+    /// Ends connections in that role; busy ones are cut.
+    pub(crate) fn drain(&self, role: Role) {
         for entry in self.entries.borrow().iter() {
-            if entry.used.get() && (busy || entry.idle.get()) {
+            if entry.role.get() == role {
                 entry.interrupt_with(Interrupt::Drained);
             }
         }
@@ -190,10 +203,10 @@ impl Slot {
         }
     }
 
-    /// Says whether the connection waits for a request.
+    /// Says what the connection is doing.
     #[inline]
-    pub(crate) fn set_idle(&self, idle: bool) {
-        self.entry.idle.set(idle);
+    pub(crate) fn set_role(&self, role: Role) {
+        self.entry.role.set(role);
     }
 
     /// Ready when the wait is interrupted. Registers the task otherwise.
@@ -223,8 +236,7 @@ impl Drop for Slot {
         entry.deadline.set(0);
         entry.request_deadline.set(0);
         entry.interrupt.set(None);
-        entry.idle.set(false);
-        entry.used.set(false);
+        entry.role.set(Role::None);
         entry.waker.borrow_mut().take();
         entry.target.borrow_mut().take();
         self.slots.free.borrow_mut().push(self.index);
@@ -288,11 +300,11 @@ mod tests {
     fn draining_ends_idle_connections_first() {
         let slots = Rc::new(Slots::default());
         let (idle, busy) = (slots.open(), slots.open());
-        idle.set_idle(true);
-        slots.drain(false);
+        idle.set_role(Role::Idle);
+        slots.drain(Role::Idle);
         assert_eq!(poll(&idle), Poll::Ready(Interrupt::Drained));
         assert!(poll(&busy).is_pending());
-        slots.drain(true);
+        slots.drain(Role::Busy);
         assert_eq!(poll(&busy), Poll::Ready(Interrupt::Drained));
     }
 }

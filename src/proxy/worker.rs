@@ -36,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) connections: AtomicU32,
     /// Client connections allowed.
     pub(crate) max_connections: AtomicU32,
+    /// Client connections that were refused since there were too many.
+    pub(crate) refused_connections: AtomicU64,
     /// Our name in the `Via` of requests, like no other gateway's: one that carries it twice goes in circles.
     pub(crate) via: Box<str>,
 }
@@ -51,6 +53,7 @@ impl Shared {
             draining: AtomicBool::new(false),
             connections: AtomicU32::new(0),
             max_connections: AtomicU32::new(u32::MAX),
+            refused_connections: AtomicU64::new(0),
             via,
         }
     }

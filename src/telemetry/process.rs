@@ -29,7 +29,7 @@ pub(super) fn gather(out: &mut MetricsOut) {
     }
 }
 
-/// Fields of `/proc/self/stat` (proc_pid_stat(5)).
+/// Fields of `/proc/self/stat` (`proc_pid_stat(5)`).
 #[derive(Debug, PartialEq)]
 struct Stat {
     cpu_ticks: f64,

@@ -224,11 +224,10 @@ impl SeriesTable {
         unused.sort();
         let surplus = unused.len().saturating_sub(LINGER_MAX);
         for (position, (since, key)) in unused.into_iter().enumerate() {
-            if position < surplus || now.saturating_duration_since(since) >= LINGER {
-                if let Some(left) = names.known.remove(&key) {
-                    self.slot(left.entry.id).store(None);
-                    names.give_back(left.entry.id);
-                }
+            let leaves = position < surplus || now.saturating_duration_since(since) >= LINGER;
+            if let Some(left) = leaves.then(|| names.known.remove(&key)).flatten() {
+                self.slot(left.entry.id).store(None);
+                names.give_back(left.entry.id);
             }
         }
     }

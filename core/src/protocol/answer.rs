@@ -120,3 +120,52 @@ fn push_escaped(format: ErrorFormat, text: &[u8], out: &mut Vec<u8>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_client_gets_the_form_that_it_likes_best() {
+        let check = |accept: &str, format| assert_eq!(negotiate(Some(accept.as_bytes())), format, "{accept}");
+        assert_eq!(negotiate(None), ErrorFormat::Json);
+        check("", ErrorFormat::Json);
+        check("*/*", ErrorFormat::Json);
+        check("text/html", ErrorFormat::Html);
+        check("Text/HTML;charset=x", ErrorFormat::Html);
+        check("text/*", ErrorFormat::Text);
+        check("text/plain, application/xml", ErrorFormat::Text);
+        check("application/*", ErrorFormat::Json);
+        check("text/html;q=0.5, application/xml;q=0.9, */*;q=0.8", ErrorFormat::Xml);
+        check("text/html; q=0", ErrorFormat::Json);
+        check("text/html;a=b;Q=0.3,text/plain;q=0.31", ErrorFormat::Text);
+        check("image/png, text/html;q=0.9", ErrorFormat::Json);
+        check("text/html;q=2, text/plain;q=0.1", ErrorFormat::Text);
+        check("text/html;q=1.001, text/plain;q=x", ErrorFormat::Json);
+        check("html", ErrorFormat::Json);
+    }
+
+    #[test]
+    fn bodies_are_kongs_and_nothing_breaks_out_of_them() {
+        let check = |format, message: &str, expected: &str| {
+            let mut out = Vec::new();
+            error_body(format, message, b"0f", &mut out);
+            assert_eq!(String::from_utf8_lossy(&out), expected);
+        };
+        check(
+            ErrorFormat::Json,
+            "no \"x\"\\\n",
+            "{\n  \"message\":\"no \\\"x\\\"\\\\\\u000a\",\n  \"request_id\":\"0f\"\n}",
+        );
+        check(ErrorFormat::Text, "no", "no\nrequest_id: 0f\n");
+        check(
+            ErrorFormat::Xml,
+            "a<&>\"",
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<error>\n  <message>a&lt;&amp;&gt;&quot;</message>\n  <requestid>0f</requestid>\n</error>\n",
+        );
+        let mut page = Vec::new();
+        error_body(ErrorFormat::Html, "<b>", b"0f", &mut page);
+        let page = String::from_utf8_lossy(&page);
+        assert!(page.contains("    <p>&lt;b&gt;.</p>\n    <p>request_id: 0f</p>\n"), "{page}");
+    }
+}

@@ -89,6 +89,12 @@ fn resolve_dots(path: &mut [u8]) -> usize {
     write
 }
 
+/// Whether [`escape`] would leave this as it is.
+#[must_use]
+pub fn is_plain(path: &[u8]) -> bool {
+    path.iter().all(|&b| PLAIN[usize::from(b)])
+}
+
 /// Appends `path`, with every byte percent-encoded that may not stand in a path as it is. Kong leaves reserved
 /// characters and existing `%` alone.
 pub fn escape(path: &[u8], out: &mut Vec<u8>) {
@@ -182,4 +188,124 @@ pub fn split_host(host: &[u8]) -> (&[u8], Option<u16>) {
     let Some(colon) = memchr::memchr(b':', &host[after..]).map(|at| at + after) else { return (host, None) };
     let port = syntax::decimal(&host[colon + 1..]).and_then(|port| u16::try_from(port).ok());
     (&host[..colon], port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_normalised_as_kong_does() {
+        let check = |path: &str, expected: &str| {
+            let mut out = b"before".to_vec();
+            normalise_path(path.as_bytes(), &mut out);
+            assert_eq!(String::from_utf8_lossy(&out), expected, "{path}");
+            let once = out.clone();
+            normalise_path(&once, &mut out);
+            assert_eq!(out, once, "{path} is normal once it is normalised");
+        };
+        check("/", "/");
+        check("/a/b", "/a/b");
+        check("/a/b/", "/a/b/");
+        check("//", "/");
+        check("//a///b", "/a/b");
+        check("/.", "/");
+        check("/..", "/");
+        check("/./a", "/a");
+        check("/a/.", "/a/");
+        check("/a/..", "/");
+        check("/a/b/..", "/a/");
+        check("/a/./b", "/a/b");
+        check("/a/../b", "/b");
+        check("/a//../b", "/b");
+        check("/../../a", "/a");
+        check("/a/b/../../../c", "/c");
+        check("/...", "/...");
+        check("/.a/..b/c.", "/.a/..b/c.");
+        check("/.well-known/x", "/.well-known/x");
+        check("/%61%62", "/ab");
+        check("/%2e%2E/a", "/a");
+        check("/a%2fb%3f%23%25", "/a%2Fb%3F%23%25");
+        check("/a%20b%7B%c3%a9", "/a b{é");
+        check("/%zz%4", "/%zz%4");
+        check("/a/%2e", "/a/");
+        check("*", "*");
+        check("", "");
+    }
+
+    /// Kong's own examples (`spec/01-unit/08-router_spec.lua`), then corners of its source.
+    #[test]
+    fn paths_are_joined_as_kong_does() {
+        let check = |base: &str, path: &str, matched: &str, strip: bool, expected: &str| {
+            let mut out = b"before".to_vec();
+            join_path(false, Some(base.as_bytes()), path.as_bytes(), matched.len(), strip, &mut out);
+            assert_eq!(String::from_utf8_lossy(&out), expected, "{base} + {path} - {matched}, {strip}");
+        };
+        for (base, path, expected) in [
+            ("/", "/", "/"),
+            ("/", "/foo/bar", "/foo/bar"),
+            ("/foo", "/", "/foo"),
+            ("/foo", "/foobar", "/foo/foobar"),
+            ("/foo", "/foo/bar/", "/foo/foo/bar/"),
+            ("/foo/", "/", "/foo/"),
+            ("/foo/", "/hello/world", "/foo/hello/world"),
+        ] {
+            check(base, path, "/", false, expected);
+        }
+        for (base, path, matched, expected) in [
+            ("/", "/", "/", "/"),
+            ("/", "/fee", "/fee", "/"),
+            ("/", "/fee/", "/fee", "/"),
+            ("/", "/fee/", "/fee/", "/"),
+            ("/", "/feefi", "/fee", "/fi"),
+            ("/foo", "/", "/", "/foo"),
+            ("/foo", "/fee", "/fee", "/foo"),
+            ("/foo", "/fee/", "/fee/", "/foo/"),
+            ("/foo", "/fee/bar", "/fee/", "/foo/bar"),
+            ("/foo", "/feebar", "/fee", "/foo/bar"),
+            ("/foo/", "/", "/", "/foo/"),
+            ("/foo/", "/fee", "/fee", "/foo"),
+            ("/foo/", "/fee/", "/fee/", "/foo/"),
+            ("/foo/", "/fee/bar", "/fee", "/foo/bar"),
+            ("/foo/", "/feebar", "/fee", "/foo/bar"),
+            ("/foo", "/fee..", "/fee", "/foo"),
+            ("/foo", "/fee../bar", "/fee", "/foo/bar"),
+            ("/foo", "/fee./bar", "/fee", "/foo/bar"),
+        ] {
+            check(base, path, matched, true, expected);
+        }
+        check("/foo", "/bar", "", true, "/foo/bar");
+        check("/foo", "/", "", true, "/foo");
+        check("/a b", "/c é\r\n%2F", "", false, "/a%20b/c%20%C3%A9%0D%0A%2F");
+    }
+
+    #[test]
+    fn v1_puts_paths_together_as_they_are() {
+        let check = |base: Option<&str>, path: &str, matched: &str, strip: bool, expected: &str| {
+            let mut out = Vec::new();
+            join_path(true, base.map(str::as_bytes), path.as_bytes(), matched.len(), strip, &mut out);
+            assert_eq!(String::from_utf8_lossy(&out), expected, "{base:?} + {path} - {matched}, {strip}");
+        };
+        check(None, "/a", "/", false, "/a");
+        check(Some("/foo"), "/bar", "/", false, "/foobar");
+        check(Some("/foo/"), "/bar", "/", false, "/foo/bar");
+        check(Some("/foo"), "/fee/bar", "/fee", true, "/foo/bar");
+        check(Some("/foo/"), "/fee/bar", "/fee", true, "/foo/bar");
+        check(Some("/foo"), "/feebar", "/fee", true, "/foobar");
+        check(Some("/foo"), "/fee", "/fee", true, "/foo");
+    }
+
+    #[test]
+    fn hosts_are_split_from_their_ports() {
+        let check =
+            |host: &str, name: &str, port| assert_eq!(split_host(host.as_bytes()), (name.as_bytes(), port), "{host}");
+        check("", "", None);
+        check("a", "a", None);
+        check("a:80", "a", Some(80));
+        check("a:", "a", None);
+        check("a:x", "a", None);
+        check("a:65536", "a", None);
+        check("[::1]", "[::1]", None);
+        check("[::1]:443", "[::1]", Some(443));
+    }
 }

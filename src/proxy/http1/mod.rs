@@ -15,7 +15,7 @@ use super::failure::Failure;
 use super::record::Record;
 use super::request::Request;
 use super::route;
-use super::slots::Slot;
+use super::slots::{Role, Slot};
 use super::worker::Worker;
 use crate::connect::Stream;
 use plimsoll_core::protocol::h1::{HeadScan, parse_request};
@@ -48,14 +48,14 @@ pub(crate) async fn serve(worker: &Rc<Worker>, mut stream: Stream, client: &Rc<C
     let slot = worker.slots.open();
     let mut requests = 0_u64;
     loop {
-        slot.set_idle(true);
+        slot.set_role(Role::Idle);
         slot.arm(worker.snapshot().settings.timeouts.client_idle);
         let first = poll_fn(|cx| match worker.buffers.poll_take(cx, &mut stream) {
             Poll::Pending => slot.poll(cx).map(|_| None),
             ready => ready,
         })
         .await;
-        slot.set_idle(false);
+        slot.set_role(Role::Busy);
         let Some(first) = first else { return Ended::Closed };
         if requests == 0 && client.listener.http2 && is_http2(first.data()) {
             let bytes = first.data().to_vec();

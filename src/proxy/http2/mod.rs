@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::record::Record;
 use super::request::Request;
 use super::route;
+use super::slots::{Role, Slot};
 use super::worker::Worker;
 use crate::connect::{LocalExecutor, Stream};
 use body::{AnswerBody, Streaming};
@@ -68,7 +69,7 @@ pub(crate) async fn serve(worker: &Rc<Worker>, stream: Stream, client: &Rc<Clien
     let idle_timeout = settings.timeouts.client_idle;
     drop(snapshot);
     let slot = worker.slots.open();
-    slot.set_idle(true);
+    slot.set_role(Role::Http2);
     slot.arm(max_age.unwrap_or(idle_timeout));
     let mut ending = false;
     let mut seen = 0;
@@ -87,7 +88,7 @@ pub(crate) async fn serve(worker: &Rc<Worker>, stream: Stream, client: &Rc<Clien
         if !ending && (tired || interrupted) {
             ending = true;
             connection.as_mut().graceful_shutdown();
-            slot.set_idle(false);
+            slot.set_role(Role::Busy);
             slot.disarm();
             cx.waker().wake_by_ref();
         }
@@ -163,12 +164,7 @@ fn refuse(mut request: Request, failure: Failure) -> Response<AnswerBody> {
     response
 }
 
-fn respond(
-    mut request: Request,
-    answered: Answered,
-    side: Http2Side,
-    slot: super::slots::Slot,
-) -> Response<AnswerBody> {
+fn respond(mut request: Request, answered: Answered, side: Http2Side, slot: Slot) -> Response<AnswerBody> {
     let Answered { head, exchange, in_flight, service, profile } = answered;
     if head.status == 101 {
         return refuse(request, Failure::BadResponse("an upgrade that was not asked for"));

@@ -231,7 +231,7 @@ impl Writer {
             match Output::open(output.sink.clone()) {
                 Ok(reopened) => *output = reopened,
                 Err(error) => {
-                    tracing::error!(sink = ?output.sink, %error, "access log cannot be reopened: the old file stays")
+                    tracing::error!(sink = ?output.sink, %error, "access log cannot be reopened: the old file stays");
                 }
             }
         }

@@ -82,10 +82,8 @@ pub fn write_request(head: &RequestHead, f: &ForwardRequest<'_>, out: &mut Vec<u
 pub fn each_request_field(head: &RequestHead, f: &ForwardRequest<'_>, visit: &mut dyn FnMut(&[u8], &[u8])) {
     let kept = kept(head, f);
     let mut pairs = Pairs(visit);
-    for (name, value, known) in head.fields() {
-        if kept & known.bit() != 0 && !(head.nominates && head.store.is_nominated(name)) {
-            pairs.lower(name, value);
-        }
+    for field in head.store.kept(kept, head.nominates) {
+        pairs.lower(head.store.slice(field.name), head.store.slice(field.value));
     }
     match f.body {
         BodyLength::Length(length) if head.body != f.body => {
@@ -156,9 +154,11 @@ fn added(head: &RequestHead, f: &ForwardRequest<'_>, sink: &mut impl Sink) {
         sink.field("X-Forwarded-Path", &[f.forwarded_path]);
     }
     if let Some(prefix) = f.prefix.filter(|_| own(Known::XForwardedPrefix)) {
-        let mut escaped = Vec::with_capacity(prefix.len());
-        uri::escape(prefix, &mut escaped);
-        sink.field("X-Forwarded-Prefix", &[&escaped]);
+        let mut escaped = Vec::new();
+        if !uri::is_plain(prefix) {
+            uri::escape(prefix, &mut escaped);
+        }
+        sink.field("X-Forwarded-Prefix", &[if escaped.is_empty() { prefix } else { &escaped }]);
     }
     if let Some(name) = f.via {
         sink.field("Via", &[head.version.name().as_bytes(), b" ", name]);

@@ -62,10 +62,8 @@ pub fn write_response(head: &ResponseHead, f: &ForwardResponse<'_>, out: &mut Ve
 pub fn each_response_field(head: &ResponseHead, visit: &mut dyn FnMut(&[u8], &[u8])) {
     let kept = kept(head, head.body) | Known::Trailer.bit();
     let mut pairs = Pairs(visit);
-    for (name, value, known) in head.fields() {
-        if kept & known.bit() != 0 && !(head.nominates && head.store.is_nominated(name)) {
-            pairs.lower(name, value);
-        }
+    for field in head.store.kept(kept, head.nominates) {
+        pairs.lower(head.store.slice(field.name), head.store.slice(field.value));
     }
 }
 

@@ -17,3 +17,6 @@ pub use chunked::{
 pub use request::parse_request;
 pub use response::parse_response;
 pub use scan::{HeadRange, HeadScan};
+
+#[cfg(test)]
+mod tests;

@@ -43,7 +43,7 @@ pub fn parse_request(head: &[u8], limits: &HeadLimits, into: &mut RequestHead) -
 
 /// Sizes first: what is over a limit is not worth a closer look.
 fn check_size(head: &[u8], limits: &HeadLimits) -> Result<(), HeadError> {
-    if head.len() <= limits.request_line && head.len() <= limits.headers {
+    if head.len() <= limits.request_line.min(limits.headers).min(HEAD_BYTES_MAX) {
         return Ok(());
     }
     let line = memchr::memchr(b'\r', head).unwrap_or(head.len());
@@ -66,10 +66,11 @@ fn refusal(error: httparse::Error, head: &[u8]) -> HeadError {
     }
 }
 
-/// Whether the first line ends in `HTTP/`, a digit, a dot, a digit, so that 505 says more than 400.
+/// Whether the first line is one but for its version: `HTTP/`, a digit, a dot, a digit. Then 505 says more than 400.
 fn names_a_version(head: &[u8]) -> bool {
     let line = head.split(|&b| b == b'\r').next().unwrap_or_default();
-    let version = line.rsplit(|&b| b == b' ').next().unwrap_or_default();
+    let mut parts = line.split(|&b| b == b' ').skip(2);
+    let (version, None) = (parts.next().unwrap_or_default(), parts.next()) else { return false };
     matches!(version, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit())
 }
 
@@ -86,7 +87,7 @@ fn read_fields<'a>(
         let (start, value_start) = (offset(head, name.as_bytes()), offset(head, value));
         let span = Span::new(value_start, value_start + value.len());
         let before = into.store.names;
-        let known = into.store.note(Span::new(start, start + name.len()), span, end);
+        let known = into.store.note(Span::new(start, start + name.len()), span, end, true);
         let again = before & known.bit() != 0;
         match known {
             Known::Host if again => return Err(HeadError::TwoHosts),

@@ -61,7 +61,7 @@ fn read_fields<'a>(
         let (start, value_start) = (offset(head, name.as_bytes()), offset(head, value));
         let span = Span::new(value_start, value_start + value.len());
         let before = into.store.names;
-        let known = into.store.note(Span::new(start, start + name.len()), span, end);
+        let known = into.store.note(Span::new(start, start + name.len()), span, end, true);
         match known {
             Known::ContentLength if before & known.bit() != 0 => return Err(HeadError::ContentLength),
             Known::ContentLength => {

@@ -181,7 +181,7 @@ impl RequestHead {
     /// of a body that does not come.
     pub fn finish_http2(&mut self, end_of_stream: bool, limits: &HeadLimits) -> Result<(), HeadError> {
         let start = usize::from(self.host.end);
-        if self.method_span.end.max(self.target.end) as usize + "  HTTP/2".len() > limits.request_line {
+        if usize::from(self.target.end) + "  HTTP/2".len() > limits.request_line {
             return Err(HeadError::RequestLineTooLong);
         }
         if self.store.bytes.len() - start > limits.headers {

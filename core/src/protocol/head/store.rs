@@ -26,6 +26,8 @@ pub(in crate::protocol) struct Field {
     pub(in crate::protocol) value: Span,
     pub(in crate::protocol) end: u16,
     pub(in crate::protocol) known: Known,
+    /// Came with the message, so that its `Connection` may name it; what the gateway adds it may not.
+    pub(in crate::protocol) received: bool,
 }
 
 /// The bytes of a head, and the fields in them.
@@ -75,10 +77,10 @@ impl Store {
     }
 
     /// Notes a field whose line was checked and lies in `bytes` already.
-    pub(in crate::protocol) fn note(&mut self, name: Span, value: Span, end: usize) -> Known {
+    pub(in crate::protocol) fn note(&mut self, name: Span, value: Span, end: usize, received: bool) -> Known {
         let known = Known::of(self.slice(name));
         self.names |= known.bit();
-        self.fields.push(Field { name, value, end: Span::new(0, end).end, known });
+        self.fields.push(Field { name, value, end: Span::new(0, end).end, known, received });
         known
     }
 
@@ -101,7 +103,7 @@ impl Store {
         self.bytes.extend_from_slice(b": ");
         let value = self.append(value);
         self.bytes.extend_from_slice(b"\r\n");
-        Ok(self.note(name, value, self.bytes.len()))
+        Ok(self.note(name, value, self.bytes.len(), false))
     }
 
     /// Appends bytes that belong to no field. The caller has checked that they fit.
@@ -127,14 +129,17 @@ impl Store {
         removed
     }
 
-    /// Copies the lines of the fields whose names are in `kept` to `out`, neighbours in one copy. `nominated`: leave
-    /// out those that `Connection` names, too.
-    pub(in crate::protocol) fn copy_lines(&self, kept: u64, nominated: bool, out: &mut Vec<u8>) {
+    /// The fields whose names are in `kept`; with `nominates`, without those that `Connection` names.
+    pub(in crate::protocol) fn kept(&self, kept: u64, nominates: bool) -> impl Iterator<Item = &Field> {
+        self.fields
+            .iter()
+            .filter(move |field| kept & field.known.bit() != 0 && !(nominates && self.is_nominated(field)))
+    }
+
+    /// Copies the lines of those fields to `out`, neighbours in one copy.
+    pub(in crate::protocol) fn copy_lines(&self, kept: u64, nominates: bool, out: &mut Vec<u8>) {
         let mut run = Span::default();
-        for field in &self.fields {
-            if kept & field.known.bit() == 0 || (nominated && self.is_nominated(self.slice(field.name))) {
-                continue;
-            }
+        for field in self.kept(kept, nominates) {
             if field.name.start != run.end {
                 out.extend_from_slice(self.slice(run));
                 run.start = field.name.start;
@@ -144,11 +149,23 @@ impl Store {
         out.extend_from_slice(self.slice(run));
     }
 
-    /// Whether `Connection` names this field, which makes it hop-by-hop (RFC 9110 §7.6.1).
-    pub(in crate::protocol) fn is_nominated(&self, name: &[u8]) -> bool {
-        self.all_known(Known::Connection).flat_map(syntax::list).any(|option| option.eq_ignore_ascii_case(name))
+    /// Whether `Connection` names this field, which makes it hop-by-hop (RFC 9110 §7.6.1). What frames the message or
+    /// tells where it came from stays: a client could cut a body off its length, or a proxy's word out.
+    fn is_nominated(&self, field: &Field) -> bool {
+        let name = self.slice(field.name);
+        field.received
+            && NOMINABLE & field.known.bit() != 0
+            && self.all_known(Known::Connection).flat_map(syntax::list).any(|option| option.eq_ignore_ascii_case(name))
     }
 }
+
+/// The names that `Connection` may make hop-by-hop.
+const NOMINABLE: u64 = Known::Other.bit()
+    | Known::Trailer.bit()
+    | Known::Server.bit()
+    | Known::UserAgent.bit()
+    | Known::Accept.bit()
+    | Known::Cookie.bit();
 
 /// Where `part`, a slice of `whole`, begins in it.
 pub(in crate::protocol) fn offset(whole: &[u8], part: &[u8]) -> usize {
