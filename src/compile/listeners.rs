@@ -2,7 +2,7 @@
 
 use super::{Compiler, Input, mistake};
 use crate::snapshot::Listener;
-use crate::tls::{Certificates, ListenerCertificates, TlsProblem, server_config};
+use crate::tls::{Certificates, ListenerCertificates, TlsProblem};
 use plimsoll_core::config::DocumentProblem;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -24,8 +24,8 @@ pub(super) fn compile(
     warnings.extend(certificates.warnings().iter().map(ToString::to_string));
     let mut listeners = FxHashMap::default();
     for listener in input.listeners {
-        let tls = match server_config(listener, &certificates, &compiler.tickets, input.folder) {
-            Ok(config) => config.map(|config| ListenerCertificates::new(config, Arc::clone(&certificates))),
+        let tls = match ListenerCertificates::of(listener, &certificates, &compiler.tickets, input.folder) {
+            Ok(tls) => tls,
             Err(problem) => {
                 problems.push(fault(problem));
                 continue;

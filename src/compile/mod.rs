@@ -98,6 +98,3 @@ impl Compiler {
 fn mistake(place: plimsoll_core::config::Place, path: String, message: String) -> DocumentProblem {
     DocumentProblem { place, length: 1, path, message, help: None }
 }
-
-#[cfg(test)]
-mod tests;
