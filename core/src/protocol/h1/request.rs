@@ -159,8 +159,12 @@ fn read_framing(options: ConnectionOptions, into: &mut RequestHead) -> Result<()
     into.expect_continue = into.store.has(Known::Expect) && http11 && !into.body.is_empty();
     into.upgrade = options.upgrade
         && http11
-        && into.method == Method::Get
-        && into.body.is_empty()
-        && into.store.known(Known::Upgrade).is_some_and(|value| value.eq_ignore_ascii_case(b"websocket"));
+        && into.store.known(Known::Upgrade).is_some_and(|value| !syntax::list(value).any(is_http));
     Ok(())
+}
+
+/// Protocols that carry requests: switched to them, a client would talk past the gateway.
+fn is_http(protocol: &[u8]) -> bool {
+    let name = protocol.split(|byte| *byte == b'/').next().unwrap_or_default();
+    [b"h2c".as_slice(), b"http", b"tls"].iter().any(|http| name.eq_ignore_ascii_case(http))
 }
