@@ -1,5 +1,5 @@
 //! What a request costs in the protocol's rules: `cargo bench -p plimsoll-core --bench protocol`.
-#![expect(missing_docs, reason = "criterion's group is not documented")]
+#![expect(clippy::expect_used, reason = "a benchmark may stop")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use plimsoll_core::protocol::forward::{ForwardRequest, ForwardResponse, write_request, write_response};
