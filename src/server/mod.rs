@@ -122,3 +122,6 @@ impl Server {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

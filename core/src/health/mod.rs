@@ -15,3 +15,6 @@ mod rules;
 pub use cell::HealthCell;
 pub use counters::{Checker, Counters, Verdict, step};
 pub use rules::{CheckRules, Outcome, StatusSet};
+
+#[cfg(test)]
+mod tests;

@@ -7,8 +7,6 @@ use std::fmt;
 pub enum HeadError {
     /// A line ended in LF without CR (RFC 9112 §2.2 lets a recipient take it; that is how heads are smuggled).
     BareLf,
-    /// A CR without LF.
-    LoneCr,
     /// More than one empty line before the head.
     LeadingLines,
     /// The request line or status line is not one.
@@ -25,7 +23,7 @@ pub enum HeadError {
     TooManyHeaders,
     /// A field's name is not a token: also a space before the colon, or a folded line.
     FieldName,
-    /// A field's value holds a control character.
+    /// A field's value holds a control character, such as a CR without LF.
     FieldValue,
     /// `Content-Length` is no number, or is there twice.
     ContentLength,
@@ -73,7 +71,6 @@ impl HeadError {
     fn row(self) -> (u16, &'static str) {
         match self {
             Self::BareLf => (400, "a line of the head ends in LF without CR"),
-            Self::LoneCr => (400, "CR without LF in the head"),
             Self::LeadingLines => (400, "more than one empty line before the head"),
             Self::StartLine => (400, "malformed first line"),
             Self::Target => (400, "malformed request target"),

@@ -37,15 +37,16 @@ impl Upstream {
     pub fn acquire(&self, ask: &Ask<'_>, rng: &mut WorkerRng) -> Acquired {
         let version = self.changes().version();
         let pool = self.pool();
-        let first = take(&pool, ask, rng);
-        let second = match first {
-            Err(_) if !ask.tried.is_empty() => take(&pool, &Ask { tried: &[], ..*ask }, rng),
-            other => return self.said(&pool, other, ask.now),
+        let taken = match take(&pool, ask, rng) {
+            Err(_) if !ask.tried.is_empty() && pool.pickable_now() > 0 => {
+                if pool.options().fed {
+                    return Acquired::Tried { version };
+                }
+                take(&pool, &Ask { tried: &[], ..*ask }, rng)
+            }
+            taken => taken,
         };
-        match second {
-            Ok(_) if pool.options().fed => Acquired::Tried { version },
-            other => self.said(&pool, other, ask.now),
-        }
+        self.said(&pool, taken, ask.now)
     }
 
     fn said(&self, pool: &Pool, taken: Result<InFlight, Out>, now: Instant) -> Acquired {

@@ -29,3 +29,8 @@ pub use inflight::InFlight;
 pub use pool::{HoldLimits, Member, Pool, PoolOptions, StateCounts, Usable};
 pub use target::Target;
 pub use waiting::{NextChange, Shed, WaitOver, Waiter};
+
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod tests;

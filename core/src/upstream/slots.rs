@@ -1,38 +1,34 @@
-//! How many requests a target has in flight, and why it may not get another: two atomics that are read and written in
-//! opposite orders by who picks and by who drains.
+//! How many requests a target has in flight, and why it may not get another, in one word.
 //!
-//! Who picks counts itself in, then looks at the causes again; who drains sets the cause, then reads the count. Both are
-//! sequentially consistent, so one of the two sees the other: a target that is marked and shows no request in flight gets
-//! none any more, and may be stopped.
+//! One word, because who picks and who drains must not miss each other: a slot is taken by one addition, which tells at the
+//! same moment whether there was a cause against it, and a mark is set by one exchange, after which the count that is read
+//! can only fall. A target that is marked and shows no request in flight gets none any more, and may be stopped.
 
-use super::sync::{AtomicU32, Ordering};
+use crate::upstream::sync::{AtomicU64, Ordering};
 
-/// Count and causes of one target.
+/// Causes in the upper half, count in the lower.
 #[derive(Debug)]
-pub(super) struct Slots {
-    inflight: AtomicU32,
-    causes: AtomicU32,
-}
+pub(crate) struct Slots(AtomicU64);
 
 impl Slots {
-    pub(super) fn new(causes: u32) -> Self {
-        Self { inflight: AtomicU32::new(0), causes: AtomicU32::new(causes) }
+    pub(crate) fn new(causes: u32) -> Self {
+        Self(AtomicU64::new(u64::from(causes) << 32))
     }
 
     /// Requests in flight. Exact, but for those who are just taking a slot that they will not get.
-    pub(super) fn inflight(&self) -> u32 {
-        self.inflight.load(Ordering::SeqCst)
+    pub(crate) fn inflight(&self) -> u32 {
+        count(self.0.load(Ordering::Acquire))
     }
 
     /// The causes, as bits.
-    pub(super) fn causes(&self) -> u32 {
-        self.causes.load(Ordering::SeqCst)
+    pub(crate) fn causes(&self) -> u32 {
+        causes(self.0.load(Ordering::Acquire))
     }
 
     /// Takes a slot, if there is no cause against it and fewer than `max` are taken.
-    pub(super) fn take(&self, max: u32) -> bool {
-        let before = self.inflight.fetch_add(1, Ordering::SeqCst);
-        if before < max && self.causes() == 0 {
+    pub(crate) fn take(&self, max: u32) -> bool {
+        let before = self.0.fetch_add(1, Ordering::AcqRel);
+        if causes(before) == 0 && count(before) < max {
             return true;
         }
         self.free();
@@ -40,22 +36,32 @@ impl Slots {
     }
 
     /// Gives a slot back.
-    pub(super) fn free(&self) {
-        self.inflight.fetch_sub(1, Ordering::SeqCst);
+    pub(crate) fn free(&self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// Sets the causes under `mask` to `bits`, leaving the others alone; whether that changed anything.
-    pub(super) fn replace(&self, mask: u32, bits: u32) -> bool {
-        let mut causes = self.causes.load(Ordering::SeqCst);
+    pub(crate) fn replace(&self, mask: u32, bits: u32) -> bool {
+        let mut word = self.0.load(Ordering::Acquire);
         loop {
-            let next = causes & !mask | bits & mask;
-            if next == causes {
+            let next = causes(word) & !mask | bits & mask;
+            if next == causes(word) {
                 return false;
             }
-            match self.causes.compare_exchange(causes, next, Ordering::SeqCst, Ordering::SeqCst) {
+            let next = u64::from(next) << 32 | u64::from(count(word));
+            match self.0.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return true,
-                Err(current) => causes = current,
+                Err(current) => word = current,
             }
         }
     }
+}
+
+const fn causes(word: u64) -> u32 {
+    (word >> 32) as u32
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+const fn count(word: u64) -> u32 {
+    word as u32
 }

@@ -2,4 +2,4 @@
 //! a second time with loom's in their place and goes through every interleaving.
 
 pub(super) use parking_lot::Mutex;
-pub(super) use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+pub(super) use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};

@@ -30,7 +30,8 @@ pub(super) async fn upgrade(
     slot: &Slot,
     idle: Duration,
 ) -> Result<(), Failure> {
-    let (Exchange::Http1(exchange), true) = (exchange, request.head.upgrade && head.upgrade) else {
+    let asked = request.head.upgrade && head.upgrade && exchange.is_sent();
+    let (Exchange::Http1(exchange), true) = (exchange, asked) else {
         return Err(Failure::BadResponse("an upgrade that was not asked for"));
     };
     let out = upgrade_head(request, head);

@@ -11,7 +11,7 @@ pub(super) trait Sink {
 pub(super) struct Lines<'a>(pub(super) &'a mut Vec<u8>);
 
 impl Sink for Lines<'_> {
-    #[inline]
+    #[inline(always)]
     fn field(&mut self, name: &'static str, parts: &[&[u8]]) {
         self.0.extend_from_slice(name.as_bytes());
         self.0.extend_from_slice(b": ");

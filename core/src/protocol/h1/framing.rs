@@ -41,6 +41,10 @@ pub(super) struct ConnectionOptions {
 
 impl ConnectionOptions {
     pub(super) fn read(&mut self, value: &[u8]) {
+        if value.eq_ignore_ascii_case(b"keep-alive") {
+            self.keep_alive = true;
+            return;
+        }
         for option in syntax::list(value) {
             if option.eq_ignore_ascii_case(b"close") {
                 self.close = true;

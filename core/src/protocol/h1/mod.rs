@@ -2,7 +2,8 @@
 //!
 //! [`HeadScan`] finds where a head ends, from where the last search ended, so that a head that comes byte by byte costs
 //! no more than one that comes whole. Then `httparse` tokenises it once, and what its tokens mean is decided here:
-//! `httparse` alone takes bare LF and any number of leading empty lines, and is not incremental.
+//! `httparse` alone takes bare LF and any number of leading empty lines, and is not incremental. It does refuse CR
+//! without LF, folded lines, space before a colon, and control characters.
 //! [`ChunkDecoder`] takes chunks apart where they lie.
 
 mod chunked;

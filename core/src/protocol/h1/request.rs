@@ -35,8 +35,7 @@ pub fn parse_request(head: &[u8], limits: &HeadLimits, into: &mut RequestHead) -
     into.method_span = Span::new(0, method.len());
     let start = offset(head, target.as_bytes());
     into.target = Span::new(start, start + target.len());
-    let lines = request.headers.iter().map(|field| (field.name, field.value));
-    let options = read_fields(head, lines, into)?;
+    let options = read_fields(head, request.headers, into)?;
     read_target(into)?;
     read_framing(options, into)
 }
@@ -75,15 +74,14 @@ fn names_a_version(head: &[u8]) -> bool {
 }
 
 /// Notes all fields, and reads those that decide about the message.
-fn read_fields<'a>(
+fn read_fields(
     head: &[u8],
-    lines: impl Iterator<Item = (&'a str, &'a [u8])>,
+    lines: &[httparse::Header<'_>],
     into: &mut RequestHead,
 ) -> Result<ConnectionOptions, HeadError> {
     let mut options = ConnectionOptions::default();
-    let mut lines = lines.peekable();
-    while let Some((name, value)) = lines.next() {
-        let end = lines.peek().map_or(head.len() - 2, |(next, _)| offset(head, next.as_bytes()));
+    for (index, httparse::Header { name, value }) in lines.iter().enumerate() {
+        let end = lines.get(index + 1).map_or(head.len() - 2, |next| offset(head, next.name.as_bytes()));
         let (start, value_start) = (offset(head, name.as_bytes()), offset(head, value));
         let span = Span::new(value_start, value_start + value.len());
         let before = into.store.names;
@@ -159,8 +157,12 @@ fn read_framing(options: ConnectionOptions, into: &mut RequestHead) -> Result<()
     into.expect_continue = into.store.has(Known::Expect) && http11 && !into.body.is_empty();
     into.upgrade = options.upgrade
         && http11
-        && into.method == Method::Get
-        && into.body.is_empty()
-        && into.store.known(Known::Upgrade).is_some_and(|value| value.eq_ignore_ascii_case(b"websocket"));
+        && into.store.known(Known::Upgrade).is_some_and(|value| !syntax::list(value).any(is_http));
     Ok(())
+}
+
+/// Protocols that carry requests: switched to them, a client would talk past the gateway.
+fn is_http(protocol: &[u8]) -> bool {
+    let name = protocol.split(|byte| *byte == b'/').next().unwrap_or_default();
+    [b"h2c".as_slice(), b"http", b"tls"].iter().any(|http| name.eq_ignore_ascii_case(http))
 }

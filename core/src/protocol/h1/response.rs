@@ -33,8 +33,7 @@ pub fn parse_response(head: &[u8], request: Method, into: &mut ResponseHead) -> 
     into.store.bytes.extend_from_slice(head);
     let lines_start = response.headers.first().map_or(head.len() - 2, |field| offset(head, field.name.as_bytes()));
     into.status_line = Span::new("HTTP/1.1 ".len(), lines_start);
-    let lines = response.headers.iter().map(|field| (field.name, field.value));
-    let options = read_fields(head, lines, into)?;
+    let options = read_fields(head, response.headers, into)?;
     read_framing(request, options, into)
 }
 
@@ -49,15 +48,14 @@ fn refusal(error: httparse::Error) -> HeadError {
 }
 
 /// Notes all fields, and reads those that decide about the message.
-fn read_fields<'a>(
+fn read_fields(
     head: &[u8],
-    lines: impl Iterator<Item = (&'a str, &'a [u8])>,
+    lines: &[httparse::Header<'_>],
     into: &mut ResponseHead,
 ) -> Result<ConnectionOptions, HeadError> {
     let mut options = ConnectionOptions::default();
-    let mut lines = lines.peekable();
-    while let Some((name, value)) = lines.next() {
-        let end = lines.peek().map_or(head.len() - 2, |(next, _)| offset(head, next.as_bytes()));
+    for (index, httparse::Header { name, value }) in lines.iter().enumerate() {
+        let end = lines.get(index + 1).map_or(head.len() - 2, |next| offset(head, next.name.as_bytes()));
         let (start, value_start) = (offset(head, name.as_bytes()), offset(head, value));
         let span = Span::new(value_start, value_start + value.len());
         let before = into.store.names;

@@ -18,8 +18,8 @@ pub struct RequestHead {
     pub keep_alive: bool,
     /// The client waits for `100 Continue` before it sends its body; never set without a body or in HTTP/1.0.
     pub expect_continue: bool,
-    /// A WebSocket handshake: HTTP/1.1, GET without a body, `Connection: upgrade` and `Upgrade: websocket`. Other
-    /// upgrades are never sent on (as Kong): with `h2c` the client would talk past the gateway.
+    /// The client asks for another protocol (RFC 9110 §7.8): `Connection: upgrade` and `Upgrade` in HTTP/1.1. Other
+    /// versions of HTTP and TLS are never asked for: with `h2c` the client would talk past the gateway.
     pub upgrade: bool,
     /// `TE: trailers`.
     pub te_trailers: bool,
@@ -233,7 +233,8 @@ impl RequestHead {
         if !form || (self.version == Version::Http2 && !target.iter().all(|&b| b > b' ' && b != 0x7f)) {
             return Err(HeadError::Target);
         }
-        let path = match memchr::memchr2(b'?', b'#', target) {
+        // Paths are short: a plain loop is quicker than setting up a wide search.
+        let path = match target.iter().position(|b| matches!(b, b'?' | b'#')) {
             None => target.len(),
             Some(at) if target[at] == b'#' || memchr::memchr(b'#', &target[at..]).is_some() => {
                 return Err(HeadError::Target);

@@ -2,7 +2,7 @@
 //!
 //! Counts are exact over all workers, one atomic a target. The search begins at a random place, so that of several that
 //! are level not all workers choose the same. A target that fails at once always looks idle: for a second after a failure
-//! its count is taken as at least the pool's mean.
+//! its count is taken as at least the mean of those that did not fail.
 
 use super::{Algorithm, Ask, Balancer, Look, Members, Pick, WorkerRng, at, from_anywhere, look};
 use crate::upstream::Pool;
@@ -36,30 +36,35 @@ impl Algorithm for LeastConnections {
 impl Balancer for Scan {
     fn pick(&self, pool: &Pool, ask: &Ask<'_>, rng: &mut WorkerRng) -> Pick {
         let now = ticks(ask.now);
-        let (mut free, mut total, mut full, mut wary) = (0u64, 0u64, false, false);
+        let (mut full, mut wary) = (false, false);
+        // Targets that did not fail lately, and their requests.
+        let (mut steady, mut total) = (0u64, 0u64);
         let mut best = Least::default();
         let places = from_anywhere(pool.usable().len(), rng);
         for place in places.clone() {
             match look(pool, place, ask) {
                 Look::Free(target) => {
                     let count = u64::from(target.inflight());
-                    free += 1;
-                    total += count;
-                    wary |= target.failed_lately(now);
-                    best.offer(place, count, weight(pool, place));
+                    if target.failed_lately(now) {
+                        wary = true;
+                    } else {
+                        steady += 1;
+                        total += count;
+                    }
+                    best.offer(place, count + 1, weight(pool, place));
                 }
                 Look::Full => full = true,
                 Look::Out => {}
             }
         }
-        if wary {
-            // Counts times the number of targets, so that the mean is a whole number.
+        if wary && steady > 0 {
+            // Again, with counts times `steady`, so that the mean is a whole number.
             best = Least::default();
             for place in places {
                 if let Look::Free(target) = look(pool, place, ask) {
-                    let count = u64::from(target.inflight()) * free;
+                    let count = u64::from(target.inflight()) * steady;
                     let count = if target.failed_lately(now) { count.max(total) } else { count };
-                    best.offer_scaled(place, count + free, weight(pool, place));
+                    best.offer(place, count + steady, weight(pool, place));
                 }
             }
         }
@@ -80,11 +85,7 @@ struct Least {
 }
 
 impl Least {
-    fn offer(&mut self, place: usize, count: u64, weight: u64) {
-        self.offer_scaled(place, count + 1, weight);
-    }
-
-    fn offer_scaled(&mut self, place: usize, cost: u64, weight: u64) {
+    fn offer(&mut self, place: usize, cost: u64, weight: u64) {
         if self.place.is_none() || cost.saturating_mul(self.weight) < self.cost.saturating_mul(weight) {
             *self = Self { place: Some(place), cost, weight };
         }

@@ -75,27 +75,31 @@ impl Schedule {
     }
 }
 
-/// Tijdeman's order, whole.
+/// Tijdeman's order, whole: every share is kept to within 1 − 1 / (2n − 2) turns, which is the best there is.
 fn chairmen(weights: &[u64], cycle: u64) -> Box<[u16]> {
     let mut turns = vec![0; weights.len()];
-    let due = |position: u64| {
+    let parts = 2 * (weights.len() as u64).max(2) - 2;
+    let next = |position: u64| {
+        // The key is (parts · turns + parts − 1) / weight: when it would be late without another turn.
         let mut best: Option<(u64, u64, usize)> = None;
-        for (place, (weight, had)) in weights.iter().zip(&mut turns).enumerate() {
-            // One more turn would put it less than one ahead of its share…
-            if *had * cycle >= weight * (position + 1) {
+        for (place, (weight, had)) in weights.iter().zip(&turns).enumerate() {
+            let due = parts * weight * (position + 1);
+            let late = parts * had + parts - 1;
+            // Another turn would put it too far ahead of its share.
+            if due < (parts * had + 1) * cycle {
                 continue;
             }
-            // …and without it, it falls a whole turn behind after (had + 1) / share positions.
-            let late = (*had + 1) * cycle;
             if best.is_none_or(|(best_late, best_weight, _)| late * best_weight < best_late * weight) {
                 best = Some((late, *weight, place));
             }
         }
         let place = best.map_or(0, |(.., place)| place);
-        turns[place] += 1;
+        if let Some(had) = turns.get_mut(place) {
+            *had += 1;
+        }
         u16::try_from(place).unwrap_or(u16::MAX)
     };
-    (0..cycle).map(due).collect()
+    (0..cycle).map(next).collect()
 }
 
 /// Joins the two lightest until one is left, as Huffman did: heavy targets are few steps from the root.

@@ -11,13 +11,14 @@
 //! on. The one with the earliest deadline goes first; where a turn comes from a worker, that worker's own first, since the
 //! connection to the target is warm there, unless another's deadline is 100 ms earlier.
 
-mod change;
+mod changes;
+mod next_change;
 mod pace;
 mod queue;
 mod waiter;
 
-pub(super) use change::Changes;
-pub use change::NextChange;
+pub(super) use changes::Changes;
+pub use next_change::NextChange;
 pub use queue::Shed;
 pub(super) use queue::Waiters;
 pub use waiter::{WaitOver, Waiter};

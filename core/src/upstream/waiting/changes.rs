@@ -1,10 +1,7 @@
 //! Waiting for a pool's next change: what a request does that has tried every target of a pool that a provider feeds.
 
-use crate::upstream::Upstream;
-use crate::upstream::sync::{AtomicU64, AtomicUsize, Mutex, Ordering};
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use crate::upstream::sync::{AtomicU64, AtomicUsize, Mutex, Ordering, fence};
+use std::task::Waker;
 
 /// Counts changes, and wakes who waits for the next one. The protocol is that of the folder: enter, then look; change,
 /// then look.
@@ -38,6 +35,7 @@ impl Changes {
     /// Something changed, and can be seen.
     pub(crate) fn bump(&self) {
         self.version.fetch_add(1, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
         if self.count.load(Ordering::SeqCst) > 0 {
             let mut waiting = self.waiting.lock();
             let called = std::mem::take(&mut waiting.list);
@@ -62,6 +60,7 @@ impl Changes {
         }
         self.count.store(waiting.list.len(), Ordering::SeqCst);
         drop(waiting);
+        fence(Ordering::SeqCst);
         self.version() != seen
     }
 
@@ -70,40 +69,5 @@ impl Changes {
         let mut waiting = self.waiting.lock();
         waiting.list.retain(|(known, _)| *known != number);
         self.count.store(waiting.list.len(), Ordering::SeqCst);
-    }
-}
-
-/// Ready at the next change of a pool or of a target's causes. Whoever awaits it sets a limit: 50 ms.
-#[derive(Debug)]
-pub struct NextChange {
-    upstream: Arc<Upstream>,
-    seen: u64,
-    number: Option<u64>,
-}
-
-impl NextChange {
-    pub(in crate::upstream) const fn new(upstream: Arc<Upstream>, seen: u64) -> Self {
-        Self { upstream, seen, number: None }
-    }
-}
-
-impl Future for NextChange {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.get_mut();
-        if this.upstream.changes().poll(this.seen, &mut this.number, cx.waker()) {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
-    }
-}
-
-impl Drop for NextChange {
-    fn drop(&mut self) {
-        if let Some(number) = self.number {
-            self.upstream.changes().leave(number);
-        }
     }
 }

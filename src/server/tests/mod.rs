@@ -1,0 +1,6 @@
+//! Workers over real sockets, with a snapshot made by hand: what the data path does, without a control plane.
+
+mod bodies;
+mod fixture;
+mod plain;
+mod trouble;
