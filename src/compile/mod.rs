@@ -12,6 +12,8 @@ mod routes;
 mod services;
 mod settings;
 
+pub(crate) use services::is_unresolved;
+
 use crate::snapshot::Snapshot;
 use crate::telemetry::Telemetry;
 use crate::tls::{TargetTls, TicketKeys, Trust};
