@@ -1,0 +1,5 @@
+//! Whole-gateway tests: the binary with real sockets on loopback, no container engine. One binary, so that it is linked
+//! once. What they share lies in `tests/support`; a file here is one subject.
+
+mod gateway;
+mod reloads;
