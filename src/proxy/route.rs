@@ -30,7 +30,7 @@ pub(crate) fn find(request: &mut Request) -> Result<(), Failure> {
     uri::normalise_path(head.path(), path);
     if let (Some(tls), Some(sni)) = (&client.listener.tls, &client.sni) {
         let (name, _) = uri::split_host(head.host());
-        if !tls.same_certificate(sni, std::str::from_utf8(name).unwrap_or_default()) {
+        if !tls.belongs(sni, std::str::from_utf8(name).unwrap_or_default()) {
             return Err(Failure::Misdirected);
         }
     }

@@ -93,7 +93,7 @@ async fn serve_tls(worker: Rc<Worker>, stream: TcpStream, mut client: Client, co
 }
 
 async fn handshake(listener: &Listener, stream: TcpStream, slot: &Slot, within: Duration) -> Option<Stream> {
-    let config = Arc::clone(listener.tls.as_ref()?.config());
+    let config = Arc::clone(&listener.tls.as_ref()?.config);
     let mut accepting = pin!(TlsAcceptor::from(config).accept(stream));
     slot.arm(within);
     poll_fn(|cx| match accepting.as_mut().poll(cx) {

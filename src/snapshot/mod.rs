@@ -8,13 +8,13 @@ mod settings;
 pub use settings::{HostRule, Settings};
 
 use crate::telemetry::Series;
-use crate::tls::ListenerCertificates;
+use crate::tls::Certificates;
 use plimsoll_core::config::Protocol;
 use plimsoll_core::plan::Plan;
 use plimsoll_core::router::{RouteIndex, Router};
 use plimsoll_core::upstream::Upstream;
 use rustc_hash::FxHashMap;
-use rustls::ClientConfig;
+use rustls::{ClientConfig, ServerConfig};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -114,7 +114,24 @@ pub struct Listener {
     /// Where it is bound, as the document says.
     pub address: SocketAddr,
     /// TLS, if it is spoken.
-    pub tls: Option<Arc<ListenerCertificates>>,
+    pub tls: Option<ListenerTls>,
     /// Whether HTTP/2 is offered.
     pub http2: bool,
+}
+
+/// TLS of a listener.
+pub struct ListenerTls {
+    /// What handshakes go by.
+    pub config: Arc<ServerConfig>,
+    /// Which host is served with which certificate.
+    pub certificates: Arc<Certificates>,
+}
+
+impl ListenerTls {
+    /// Whether a connection that was opened for `sni` may carry requests for `host`: both are served with one certificate.
+    #[must_use]
+    pub fn belongs(&self, sni: &str, host: &str) -> bool {
+        let index = self.certificates.index();
+        index.certificate_for(sni) == index.certificate_for(host)
+    }
 }

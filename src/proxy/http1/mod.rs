@@ -160,7 +160,7 @@ async fn read_head(
             }
             Ok(None) => {}
         }
-        if let Err(error) = scan.check_limits(buffer.len(), &limits) {
+        if let Err(error) = HeadScan::check_limits(buffer.data(), &limits) {
             return Read::Failed(Failure::BadRequest(error));
         }
         if !armed {

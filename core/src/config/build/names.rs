@@ -30,6 +30,11 @@ impl Names {
         }
     }
 
+    /// Whether the value is taken.
+    pub(super) fn is_taken(&self, kind: &'static str, field: &'static str, value: &str) -> bool {
+        self.taken.contains_key(&(kind, field, Arc::from(value)))
+    }
+
     /// Makes the entity known under its name or id.
     pub(super) fn register(&mut self, kind: &'static str, key: &Arc<str>, index: usize) {
         self.index.entry((kind, key.clone())).or_insert(index);

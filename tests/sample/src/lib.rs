@@ -1,0 +1,16 @@
+//! A replica for tests: a small HTTP/1.1 server that says who answered and what arrived, so that a load generator can
+//! tell a right answer from a wrong one. It depends on tokio alone and shares no code with the gateway, so that a mistake
+//! in the gateway's codec cannot hide in its tests. The same server runs in the test process and in a container.
+//!
+//! | path | answer |
+//! |---|---|
+//! | any | who answered, and what arrived |
+//! | `?ms=300` on any path | the same, after so long |
+//! | `/sick`, `/well` | turns the health check off and on |
+//! | `/health` | 200 while well, else 503 |
+
+mod http;
+mod server;
+
+pub use http::checksum;
+pub use server::{Options, serve};

@@ -1,0 +1,131 @@
+//! The server: a task a connection, and an end that serves everything that the kernel accepted.
+
+use crate::http::{Reader, Request, checksum};
+use std::io::Result;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+
+/// 100 ms: how long the sample waits for a connection that may still lie in the kernel's queue when it ends.
+const LAST_ACCEPT: Duration = Duration::from_millis(100);
+
+/// Who the sample is, and how it ends.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The service that it claims to be a replica of.
+    pub service: String,
+    /// Its own name.
+    pub replica: String,
+    /// How long it goes on accepting after it was told to stop. Zero: the listener is closed at once, and what the kernel
+    /// had accepted is reset.
+    pub linger: Duration,
+}
+
+struct Replica {
+    options: Options,
+    well: AtomicBool,
+    stopping: watch::Receiver<bool>,
+}
+
+/// Serves until `stop` says true; then goes on for [`Options::linger`], finishes what has begun, and returns.
+///
+/// # Errors
+/// Where the listener fails.
+pub async fn serve(listener: TcpListener, options: Options, mut stop: watch::Receiver<bool>) -> Result<()> {
+    let (told, stopping) = watch::channel(false);
+    let linger = options.linger;
+    let replica = Arc::new(Replica { options, well: AtomicBool::new(true), stopping });
+    // Every connection holds a sender: the receiver ends when the last connection has.
+    let (open, mut all_closed) = mpsc::channel::<()>(1);
+    let stopped = async {
+        // A closed channel is an order to stop too.
+        while stop.changed().await.is_ok() && !*stop.borrow() {}
+        if !linger.is_zero() {
+            tokio::time::sleep(linger).await;
+        }
+    };
+    tokio::pin!(stopped);
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => spawn(accepted?.0, &replica, &open),
+            () = &mut stopped => break,
+        }
+    }
+    if !linger.is_zero() {
+        while let Ok(Ok((stream, _))) = tokio::time::timeout(LAST_ACCEPT, listener.accept()).await {
+            spawn(stream, &replica, &open);
+        }
+    }
+    drop(listener);
+    told.send_replace(true);
+    drop(open);
+    all_closed.recv().await;
+    Ok(())
+}
+
+fn spawn(stream: TcpStream, replica: &Arc<Replica>, open: &mpsc::Sender<()>) {
+    let (replica, open) = (Arc::clone(replica), open.clone());
+    tokio::spawn(async move {
+        // A connection that breaks is the other side's affair.
+        drop(connection(stream, &replica).await);
+        drop(open);
+    });
+}
+
+async fn connection(mut stream: TcpStream, replica: &Replica) -> Result<()> {
+    stream.set_nodelay(true)?;
+    let (from, mut to) = stream.split();
+    let mut reader = Reader::new(from);
+    let mut stopping = replica.stopping.clone();
+    loop {
+        tokio::select! {
+            biased;
+            begun = reader.begin() => if !begun? { return Ok(()) },
+            _ = stopping.wait_for(|stopping| *stopping) => return Ok(()),
+        }
+        let request = reader.request().await?;
+        let delay_ms = request.delay_ms();
+        if delay_ms > 0 {
+            tokio::time::sleep(Duration::from_millis(delay_ms)).await;
+        }
+        let last = *replica.stopping.borrow() || request.field("connection").eq_ignore_ascii_case("close");
+        to.write_all(answer(&request, replica, last).as_bytes()).await?;
+        if last {
+            return to.shutdown().await;
+        }
+    }
+}
+
+fn answer(request: &Request, replica: &Replica, last: bool) -> String {
+    let status = match request.path() {
+        "/sick" => {
+            replica.well.store(false, Ordering::Relaxed);
+            "200 OK"
+        }
+        "/well" => {
+            replica.well.store(true, Ordering::Relaxed);
+            "200 OK"
+        }
+        "/health" if !replica.well.load(Ordering::Relaxed) => "503 Service Unavailable",
+        _ => "200 OK",
+    };
+    let Options { service, replica: name, .. } = &replica.options;
+    let body = format!(
+        "{{\"service\":\"{service}\",\"replica\":\"{name}\",\"request\":\"{id}\",\"method\":\"{method}\",\
+         \"bytes\":{bytes},\"sum\":\"{sum:016x}\"}}\n",
+        id = request.field("x-test-request"),
+        method = request.method,
+        bytes = request.body.len(),
+        sum = checksum(&request.body),
+    );
+    let connection = if last { "Connection: close\r\n" } else { "" };
+    let length = body.len();
+    let body = if request.method == "HEAD" { "" } else { &body };
+    format!(
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nX-Replica: {name}\r\n\
+         {connection}\r\n{body}"
+    )
+}

@@ -1,0 +1,180 @@
+//! The gateway as a child process, reached as a user reaches it: by its listeners, its admin API on a Unix socket, its
+//! signals and its log.
+
+use crate::metrics;
+use crate::wait::{eventually, until};
+use crate::wire::{Answer, Wire};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+/// 20 s: a start waits for its providers' first facts.
+const START_MAX: Duration = Duration::from_secs(20);
+
+/// How the gateway is started.
+#[derive(Clone, Debug)]
+pub struct Start<'a> {
+    /// The binary.
+    pub binary: &'a Path,
+    /// The document, as YAML. [`Start::document`] makes one around the parts that matter.
+    pub document: String,
+    /// A network namespace to run in.
+    pub namespace: Option<String>,
+}
+
+/// A gateway that runs until it is dropped.
+pub struct Gateway {
+    child: Child,
+    folder: TempDir,
+    /// Its plain listener.
+    pub http: SocketAddr,
+}
+
+/// The head of a document: listeners on port 0 of loopback, the admin API on a Unix socket in the document's folder, no
+/// access log. `gateway` is more of the `gateway` key, indented by two.
+#[must_use]
+pub fn document(gateway: &str, rest: &str) -> String {
+    format!(
+        "_format_version: \"3.0\"\ngateway:\n  workers: 2\n  listeners:\n  - {{name: http, address: \"127.0.0.1:0\"}}\n  \
+         admin: {{address: \"unix:admin.sock\"}}\n  access_log: false\n{gateway}\n{rest}\n"
+    )
+}
+
+impl Gateway {
+    /// Starts one and waits until it is ready. Panics with its log where it does not get so far.
+    pub async fn start(start: Start<'_>) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("plimsoll.yaml");
+        std::fs::write(&file, &start.document).unwrap();
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        let mut command = match &start.namespace {
+            None => Command::new(start.binary),
+            Some(name) => {
+                let mut command = Command::new("nsenter");
+                command.arg(format!("--net=/run/netns/{name}")).arg(start.binary);
+                command
+            }
+        };
+        command.arg("run").arg("--config").arg(&file).current_dir(folder.path());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).kill_on_drop(true);
+        let child = command.spawn().expect("the gateway starts");
+        let mut gateway = Self { child, folder, http: SocketAddr::from(([127, 0, 0, 1], 0)) };
+        gateway.http = eventually(START_MAX, "the gateway to be ready", async || {
+            let ended = gateway.child.try_wait().expect("its state can be read");
+            assert!(ended.is_none(), "the gateway ended ({ended:?}):\n{}", gateway.log());
+            let ready = gateway.admin("GET", "/readyz", "").await.is_some_and(|answer| answer.status == 200);
+            if ready { gateway.listener("http").await } else { None }
+        })
+        .await;
+        gateway
+    }
+
+    /// The bound address of a listener by name.
+    pub async fn listener(&self, name: &str) -> Option<SocketAddr> {
+        let status = self.admin_json("/status").await?;
+        let listener = status.get("listeners")?.as_array()?.iter().find(|listener| listener["name"] == name)?;
+        listener["address"].as_str()?.parse().ok()
+    }
+
+    /// One request to the admin API; `None` where it does not answer.
+    pub async fn admin(&self, method: &str, path: &str, body: &str) -> Option<Answer> {
+        let mut wire = Wire::connect_unix(&self.folder.path().join("admin.sock")).await.ok()?;
+        let length = body.len();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/yaml\r\n\
+             Content-Length: {length}\r\n\r\n"
+        );
+        wire.send(head + body).await.ok()?;
+        wire.answer(false).await.ok()
+    }
+
+    /// A GET of the admin API, as JSON.
+    pub async fn admin_json(&self, path: &str) -> Option<Value> {
+        serde_json::from_slice(&self.admin("GET", path, "").await?.body).ok()
+    }
+
+    /// One value of its metrics, summed over the series that have these labels.
+    pub async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        metrics::value(&self.admin("GET", "/metrics", "").await?.text(), name, labels)
+    }
+
+    /// Waits until exactly `count` targets of an upstream may be picked.
+    pub async fn healthy(&self, limit: Duration, upstream: &str, count: u32) {
+        let labels = [("upstream", upstream), ("state", "healthy")];
+        until(limit, &format!("{count} healthy targets of {upstream}"), async || {
+            self.metric("plimsoll_upstream_targets", &labels).await.unwrap_or(0.0) == f64::from(count)
+        })
+        .await;
+    }
+
+    /// Replaces the document, by rename as editors do, and waits until it is read: served, or refused where it is broken.
+    pub async fn rewrite(&self, document: &str) {
+        let stamp = "plimsoll_config_last_reload_timestamp_seconds";
+        let before = self.reloads().await;
+        let new = self.folder.path().join("plimsoll.yaml.new");
+        std::fs::write(&new, document).unwrap();
+        std::fs::rename(new, self.document_path()).unwrap();
+        until(Duration::from_secs(10), stamp, async || self.reloads().await != before).await;
+    }
+
+    /// What changes with every reload, good or bad.
+    async fn reloads(&self) -> Option<(u64, u64, u64)> {
+        let text = self.admin("GET", "/metrics", "").await?.text();
+        let bits = |name| metrics::value(&text, name, &[]).unwrap_or_default().to_bits();
+        Some((
+            bits("plimsoll_config_generation"),
+            bits("plimsoll_config_last_reload_successful"),
+            bits("plimsoll_config_last_reload_timestamp_seconds"),
+        ))
+    }
+
+    /// Where its document lies.
+    #[must_use]
+    pub fn document_path(&self) -> PathBuf {
+        self.folder.path().join("plimsoll.yaml")
+    }
+
+    /// What it has written to stderr.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Bytes of memory that it holds now.
+    #[must_use]
+    pub fn resident_bytes(&self) -> u64 {
+        let statm = std::fs::read_to_string(format!("/proc/{}/statm", self.pid())).expect("it runs");
+        let pages: u64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap();
+        pages * u64::try_from(rustix::param::page_size()).unwrap()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_raw(self.pid().cast_signed()).unwrap(), signal).expect("it runs");
+    }
+
+    /// Waits for its end.
+    pub async fn ended(&mut self, limit: Duration) -> ExitStatus {
+        let ended = tokio::time::timeout(limit, self.child.wait()).await;
+        ended.unwrap_or_else(|_| panic!("still running after {limit:?}:\n{}", self.log())).unwrap()
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- the gateway's log\n{}---", self.log());
+        }
+    }
+}
