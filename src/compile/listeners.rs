@@ -1,8 +1,8 @@
 //! Listeners and their certificates.
 
 use super::{Compiler, Input, mistake};
-use crate::snapshot::Listener;
-use crate::tls::{Certificates, ListenerCertificates, TlsProblem};
+use crate::snapshot::{Listener, ListenerTls};
+use crate::tls::{Certificates, TlsProblem, server_config};
 use plimsoll_core::config::DocumentProblem;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -24,8 +24,8 @@ pub(super) fn compile(
     warnings.extend(certificates.warnings().iter().map(ToString::to_string));
     let mut listeners = FxHashMap::default();
     for listener in input.listeners {
-        let tls = match ListenerCertificates::of(listener, &certificates, &compiler.tickets, input.folder) {
-            Ok(tls) => tls,
+        let tls = match server_config(listener, &certificates, &compiler.tickets, input.folder) {
+            Ok(config) => config.map(|config| ListenerTls { config, certificates: Arc::clone(&certificates) }),
             Err(problem) => {
                 problems.push(fault(problem));
                 continue;
@@ -35,7 +35,7 @@ pub(super) fn compile(
             name: Arc::clone(&listener.name),
             series: compiler.telemetry.listener(&listener.name),
             address: listener.address,
-            tls: tls.map(Arc::new),
+            tls,
             http2: listener.http2,
         };
         listeners.insert(Arc::clone(&listener.name), Arc::new(compiled));
