@@ -58,8 +58,8 @@ impl Civil {
     }
 }
 
-/// Writes the last `N` decimal digits of `value`.
-fn digits<const N: usize>(mut value: u64) -> [u8; N] {
+/// The last `N` decimal digits of `value`.
+pub(super) fn digits<const N: usize>(mut value: u64) -> [u8; N] {
     let mut out = [b'0'; N];
     for digit in out.iter_mut().rev() {
         *digit = b'0' + u8::try_from(value % 10).unwrap_or(0);

@@ -140,6 +140,12 @@ impl Telemetry {
         self.access.close(timeout)
     }
 
+    /// Lets go of series that nobody has held for five minutes. Every scrape does so; where nobody scrapes, the control
+    /// plane does, once a minute or so.
+    pub fn sweep(&self, now: Instant) {
+        self.series.sweep(now);
+    }
+
     /// Microseconds since the telemetry was made.
     pub(super) fn since_epoch(&self, now: Instant) -> u64 {
         micros(now.saturating_duration_since(self.epoch))

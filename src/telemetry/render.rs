@@ -120,7 +120,7 @@ impl Telemetry {
     pub fn render(&self, now: Instant) -> String {
         let mut out = MetricsOut::default();
         out.value(&metric::BUILD_INFO, &[env!("CARGO_PKG_VERSION"), self.options.commit], 1.0);
-        self.series.sweep(now);
+        self.sweep(now);
         for entry in self.series.entries() {
             self.gather(&entry, now, &mut out);
         }

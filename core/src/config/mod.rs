@@ -10,13 +10,16 @@
 
 mod build;
 mod check;
+mod docs;
 mod document;
 mod gateway;
+mod json;
 mod problem;
 mod read;
 mod record;
 mod reference;
 mod rule;
+mod schema;
 mod suggest;
 mod table;
 mod tables;
@@ -24,8 +27,14 @@ mod tree;
 mod units;
 mod uuid;
 
+pub use docs::reference_markdown;
 pub use document::*;
 pub use gateway::*;
+pub use json::*;
 pub use problem::{DocumentProblem, Problems};
 pub use read::{Read, ReadOptions, Source, read};
 pub use reference::{NoReferences, References};
+pub use schema::schema;
+
+#[cfg(test)]
+mod tests;

@@ -52,13 +52,15 @@ pub(super) fn expand(node: &mut Node, mode: Mode, references: &dyn References, s
     match &mut node.data {
         Data::Text(text) if text.value.contains("${") => match mode {
             Mode::Literal => {}
-            Mode::Refuse => sink.push(node.mark, REFUSED, Some(HOW_TO_ALLOW.to_owned())),
+            Mode::Refuse => {
+                sink.push(node.mark, REFUSED, Some(HOW_TO_ALLOW.to_owned()));
+                node.data = Data::Failed;
+            }
             Mode::Expand => match expand_text(&text.value, references) {
                 Ok(value) => *text = Text { value: value.into(), written: Some(text.value.clone()) },
                 Err(Complaint { message, help }) => {
                     sink.push(node.mark, message, help.map(std::borrow::Cow::into_owned));
-                    // Something that later checks do not complain of again.
-                    node.data = Data::Null;
+                    node.data = Data::Failed;
                 }
             },
         },

@@ -57,11 +57,11 @@ fn filled(value: &str, _: &str) -> Check {
 
 fn name(value: &str, shown: &str) -> Check {
     filled(value, shown)?;
-    let good = |c: char| c.is_alphanumeric() || "._~-".contains(c) || (!c.is_ascii() && !c.is_whitespace());
+    let good = |c: char| c.is_ascii_alphanumeric() || "._~-".contains(c) || !c.is_ascii();
     if value.chars().all(good) {
         return Ok(());
     }
-    fail(format!("invalid value '{shown}': it must only contain alphanumeric and '., -, _, ~' characters"))
+    fail(format!("invalid value '{shown}': the only accepted ascii characters are alphanumerics or ., -, _, and ~"))
 }
 
 fn id(value: &str, _: &str) -> Check {
@@ -114,6 +114,7 @@ fn is_host(value: &str) -> bool {
 }
 
 fn host(value: &str, shown: &str) -> Check {
+    filled(value, shown)?;
     if is_host(value) {
         return Ok(());
     }
@@ -135,6 +136,7 @@ fn upstream_name(value: &str, _: &str) -> Check {
 }
 
 fn wildcard(value: &str, shown: &str, port: bool) -> Check {
+    filled(value, shown)?;
     let stars = value.matches('*').count();
     if stars > 1 {
         return fail("invalid wildcard: must have at most one wildcard");
@@ -239,12 +241,13 @@ pub(super) fn regex(pattern: &str, shown: &str) -> Check {
 }
 
 fn method(value: &str, shown: &str) -> Check {
-    if !value.is_empty() && value.bytes().all(|b| b.is_ascii_uppercase()) {
+    filled(value, shown)?;
+    if value.bytes().all(|b| b.is_ascii_uppercase()) {
         return Ok(());
     }
     let upper = value.to_ascii_uppercase();
     let complaint = Complaint::new(format!("invalid value: {shown}"));
-    Err(if upper.bytes().all(|b| b.is_ascii_uppercase()) && value == shown && !value.is_empty() {
+    Err(if upper.bytes().all(|b| b.is_ascii_uppercase()) && value == shown {
         complaint.help(format!("did you mean {upper}?"))
     } else {
         complaint

@@ -6,6 +6,9 @@ pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> O
     let allowed = (word.chars().count() / 3).clamp(1, 3);
     let plain = |text: &str| text.to_ascii_lowercase().replace('-', "_");
     let word = plain(word);
+    if word.chars().filter(|c| c.is_alphabetic()).count() < 3 {
+        return None;
+    }
     known
         .map(|candidate| (strsim::damerau_levenshtein(&word, &plain(candidate)), candidate))
         .filter(|(distance, _)| *distance <= allowed)
@@ -31,5 +34,7 @@ mod tests {
         check("colour", None);
         check("", None);
         check("xyz", None);
+        check("4.0", None);
+        check("ix", None);
     }
 }

@@ -129,6 +129,11 @@ pub(super) const fn field(name: &'static str, kind: Kind, doc: &'static str) -> 
 }
 
 impl Field {
+    /// Whether it is of no use to someone who looks for a key.
+    pub(super) fn is_obscure(&self) -> bool {
+        matches!(self.kind, Kind::Later | Kind::Plugins) || self.name.starts_with('_') || self.name.ends_with("ed_at")
+    }
+
     pub(super) const fn flag(self, value: bool) -> Self {
         Self { default: Given::Flag(value), ..self }
     }

@@ -28,6 +28,8 @@ pub(super) enum Data {
     Text(Text),
     List(Vec<Node>),
     Map(Vec<Entry>),
+    /// Something that a problem was reported for already.
+    Failed,
 }
 
 /// A string and, if it holds references, what was written instead.
@@ -53,19 +55,19 @@ pub(super) struct Entry {
     pub(super) value: Node,
 }
 
-/// 64 MiB: some hundred thousand routes. More is not a document but an attack, or a mistake.
-const MAX_BYTES: usize = 64 << 20;
+/// 32 MiB: more than [`MAX_EVENTS`] of sensible text.
+const MAX_BYTES: usize = 32 << 20;
 /// Levels of lists and maps: a document needs about ten, a plugin's settings some more. It bounds the stack, too.
 const MAX_DEPTH: u8 = 32;
-/// Parser events: about 30 a route.
-const MAX_EVENTS: usize = 8_000_000;
+/// Parser events, about 25 a route: 80,000 routes. A hundred bytes of memory each, so that no document takes all there is.
+const MAX_EVENTS: usize = 2_000_000;
 /// Events that aliases (`*x`) may expand to.
 const MAX_REPLAYED: usize = 200_000;
 
 /// Parses `text`, which is YAML or JSON.
 pub(super) fn parse(text: &str) -> Result<Node, DocumentProblem> {
     if text.len() > MAX_BYTES {
-        return Err(problem("the document is larger than 64 MiB".to_owned(), Mark::default()));
+        return Err(problem("the document is larger than 32 MiB".to_owned(), Mark::default()));
     }
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
@@ -86,8 +88,28 @@ pub(super) fn parse(text: &str) -> Result<Node, DocumentProblem> {
         Err(error) => {
             let error = error.without_snippet();
             let mark = error.location().map(Mark::from).unwrap_or_default();
-            Err(problem(UserMessageFormatter.format_message(error).into_owned(), mark))
+            Err(problem(message(error), mark))
         }
+    }
+}
+
+const TOO_LARGE: &str = "the document is too large, or its aliases expand to too much";
+
+fn message(error: &serde_saphyr::Error) -> String {
+    use serde_saphyr::budget::BudgetBreach;
+    match error {
+        serde_saphyr::Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => {
+            format!("nested more than {MAX_DEPTH} levels deep")
+        }
+        serde_saphyr::Error::Budget { breach: BudgetBreach::Documents { .. }, .. } => {
+            "a second document: expected one".to_owned()
+        }
+        serde_saphyr::Error::Budget { .. } => TOO_LARGE.to_owned(),
+        error => match UserMessageFormatter.format_message(error) {
+            // A budget's breach inside of an alias.
+            text if text.contains("limits breached") => TOO_LARGE.to_owned(),
+            text => text.into_owned(),
+        },
     }
 }
 

@@ -10,6 +10,11 @@ pub(super) const DURATION: &str = "expected a duration such as 500ms, 10s, 5m or
 /// What a size looks like, for messages.
 pub(super) const SIZE: &str = "expected a size such as 512B, 64KiB, 10MiB or 1GiB";
 
+/// A duration for the JSON schema.
+pub(super) const DURATION_PATTERN: &str = "^([0-9]+(ms|s|m|h|d))+$";
+/// A size for the JSON schema.
+pub(super) const SIZE_PATTERN: &str = "^[0-9]+(B|KiB|MiB|GiB)$";
+
 /// Reads `10s`; parts may follow each other: `1h30m`.
 pub(super) fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text;
@@ -41,6 +46,12 @@ pub(super) fn print_duration(duration: Duration) -> String {
         ms if ms.is_multiple_of(1000) => format!("{}s", ms / 1000),
         ms => format!("{ms}ms"),
     }
+}
+
+/// A number without a fraction as an integer.
+#[expect(clippy::cast_possible_truncation, reason = "a table's bound or default")]
+pub(super) const fn whole(value: f64) -> i64 {
+    value as i64
 }
 
 /// Prints the size in the largest unit that divides it.

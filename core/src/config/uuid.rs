@@ -1,7 +1,5 @@
-//! Ids that nobody wrote. Kong derives them from names by UUID v5 (kong/db/schema/others/declarative_config.lua), so that
+//! Ids that nobody wrote. Kong derives them from names by UUID v5 (`kong/db/schema/others/declarative_config.lua`), so that
 //! they are stable over reloads and over gateways; the same names give the same ids here.
-
-use std::fmt::Write as _;
 
 /// Kong's namespace of declarative entities.
 const ENTITIES: [u8; 16] =
@@ -39,8 +37,7 @@ fn print(id: [u8; 16]) -> String {
         if matches!(at, 4 | 6 | 8 | 10) {
             text.push('-');
         }
-        // A String takes whatever is written to it.
-        let _ = write!(text, "{byte:02x}");
+        text.push_str(&format!("{byte:02x}"));
     }
     text
 }

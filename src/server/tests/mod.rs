@@ -2,5 +2,6 @@
 
 mod bodies;
 mod fixture;
+mod http2;
 mod plain;
 mod trouble;

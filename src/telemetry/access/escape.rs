@@ -4,36 +4,39 @@ const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
-/// Whether all eight bytes are printable ASCII other than `"` and `\`.
-fn all_plain(word: u64) -> bool {
-    // Each term sets a byte's high bit where the byte is below 0x20, is `"`, is `\`, is DEL, or is not ASCII. A borrow may
-    // set one too many above a byte that is already found: the answer is the same.
-    let zero = |x: u64| x.wrapping_sub(ONES) & !x;
-    let found = word.wrapping_sub(ONES * 0x20)
-        | zero(word ^ (ONES * 0x22))
-        | zero(word ^ (ONES * 0x5c))
-        | zero(word ^ (ONES * 0x7f))
-        | word;
-    found & HIGHS == 0
+/// Sets a high bit where one of eight bytes is below 0x20, `"`, `\`, DEL or not ASCII, and none where all are plain. A carry
+/// or a borrow, and a high bit that was there before, may set one too many beside a byte that is found anyway.
+fn suspicious(word: [u8; 8]) -> u64 {
+    let word = u64::from_le_bytes(word);
+    let control = word.wrapping_sub(ONES * 0x20);
+    let quote = (word ^ (ONES * 0x22)).wrapping_sub(ONES);
+    let backslash = (word ^ (ONES * 0x5c)).wrapping_sub(ONES);
+    let delete = word.wrapping_add(ONES);
+    (control | quote | backslash | delete | word) & HIGHS
 }
 
 fn is_plain(byte: u8) -> bool {
     matches!(byte, 0x20..0x7f) && byte != b'"' && byte != b'\\'
 }
 
-/// How many bytes from the start need no escape.
-fn plain_prefix(text: &[u8]) -> usize {
-    let (words, _) = text.as_chunks::<8>();
-    let whole = words.iter().take_while(|word| all_plain(u64::from_le_bytes(**word))).count() * 8;
-    whole + text[whole..].iter().take_while(|byte| is_plain(**byte)).count()
+/// Whether nothing needs an escape. The last bytes are looked at as a word too: one that overlaps the word before, or that
+/// is filled up with blanks.
+fn is_all_plain(text: &[u8]) -> bool {
+    if let Some(last) = text.last_chunk::<8>() {
+        let (words, _) = text.as_chunks::<8>();
+        return words.iter().fold(suspicious(*last), |found, word| found | suspicious(*word)) == 0;
+    }
+    let mut word = *b"        ";
+    word[..text.len()].copy_from_slice(text);
+    suspicious(word) == 0
 }
 
 /// Appends the inside of a JSON string (RFC 8259 §7); bytes that are not UTF-8 become U+FFFD.
 pub(super) fn push_json(text: &[u8], out: &mut Vec<u8>) {
-    let plain = plain_prefix(text);
-    out.extend_from_slice(&text[..plain]);
-    if plain < text.len() {
-        push_json_slow(&text[plain..], out);
+    if is_all_plain(text) {
+        out.extend_from_slice(text);
+    } else {
+        push_json_slow(text, out);
     }
 }
 
@@ -61,9 +64,11 @@ fn push_json_slow(text: &[u8], out: &mut Vec<u8>) {
 
 /// Appends text as Apache's and nginx's logs have it: what is not plain as `\xHH`.
 pub(super) fn push_combined(text: &[u8], out: &mut Vec<u8>) {
-    let plain = plain_prefix(text);
-    out.extend_from_slice(&text[..plain]);
-    for &byte in &text[plain..] {
+    if is_all_plain(text) {
+        out.extend_from_slice(text);
+        return;
+    }
+    for &byte in text {
         if is_plain(byte) {
             out.push(byte);
         } else {
@@ -88,7 +93,19 @@ mod tests {
             for position in 0..8 {
                 let mut word = *b"ab cd/~!";
                 word[position] = byte;
-                assert_eq!(all_plain(u64::from_le_bytes(word)), is_plain(byte), "{byte:#x} at {position}");
+                assert_eq!(suspicious(word) == 0, is_plain(byte), "{byte:#x} at {position}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_byte_that_needs_an_escape_is_found_at_every_place_of_every_length() {
+        for length in 0..40 {
+            assert!(is_all_plain(&vec![b'a'; length]));
+            for place in 0..length {
+                let mut text = vec![b'a'; length];
+                text[place] = b'"';
+                assert!(!is_all_plain(&text), "at {place} of {length}");
             }
         }
     }

@@ -67,13 +67,15 @@ impl Ring {
         let mut lines = 0;
         while tail != head && out.len() < limit {
             let length = usize::try_from(self.words[self.index(tail)].load(Ordering::Relaxed)).unwrap_or(0);
-            let end = out.len() + length;
             let words = length.div_ceil(WORD);
-            for position in 1..=words {
-                let word = self.words[self.index(tail.wrapping_add(position))].load(Ordering::Relaxed);
-                out.extend_from_slice(&word.to_le_bytes());
-            }
-            out.truncate(end);
+            let begin = out.len();
+            out.resize(begin + words * WORD, 0);
+            let start = self.index(tail.wrapping_add(1));
+            let before_wrap = words.min(self.words.len() - start);
+            let (first, second) = out[begin..].split_at_mut(before_wrap * WORD);
+            copy_out(&self.words[start..], first);
+            copy_out(&self.words, second);
+            out.truncate(begin + length);
             tail = tail.wrapping_add(1 + words);
             lines += 1;
         }
@@ -106,18 +108,25 @@ impl Producer {
         let start = ring.index(head.wrapping_add(1));
         let before_wrap = (capacity - start) * WORD;
         if line.len() <= before_wrap {
-            copy(line, &ring.words[start..]);
+            copy_in(line, &ring.words[start..]);
         } else {
             let (first, second) = line.split_at(before_wrap);
-            copy(first, &ring.words[start..]);
-            copy(second, &ring.words);
+            copy_in(first, &ring.words[start..]);
+            copy_in(second, &ring.words);
         }
         ring.head.store(head.wrapping_add(needed), Ordering::Release);
         if used > capacity / 2 { Pushed::HalfFull } else { Pushed::Kept }
     }
 }
 
-fn copy(bytes: &[u8], words: &[AtomicU64]) {
+fn copy_out(words: &[AtomicU64], bytes: &mut [u8]) {
+    let (whole, _) = bytes.as_chunks_mut::<WORD>();
+    for (bytes, word) in whole.iter_mut().zip(words) {
+        *bytes = word.load(Ordering::Relaxed).to_le_bytes();
+    }
+}
+
+fn copy_in(bytes: &[u8], words: &[AtomicU64]) {
     let (whole, rest) = bytes.as_chunks::<WORD>();
     for (word, bytes) in words.iter().zip(whole) {
         word.store(u64::from_le_bytes(*bytes), Ordering::Relaxed);

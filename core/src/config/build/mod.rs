@@ -13,10 +13,10 @@ mod upstream;
 mod url;
 mod written;
 
-use super::Document;
 use super::problem::{Mark, Sink};
 use super::record::{Record, Value};
 use super::uuid;
+use super::{Document, Place};
 use names::Names;
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub(super) fn document(root: &Record, sink: &mut Sink) -> Document {
     let mut builder = Builder { sink, document: Document::default(), names: Names::default(), regex_by_look: false };
     builder.regex_by_look = matches!(root.word("_format_version"), "1.1" | "2.1");
     for (index, record) in root.records("services") {
-        builder.within("services", index, |builder| builder.service(index, record));
+        builder.within("services", index, |builder| builder.service(record));
     }
     for found in gather(root, "services", "routes") {
         builder.at(&found, |builder| builder.route(&found));
@@ -130,14 +130,28 @@ impl Builder<'_> {
             Some(text) => text.value.to_ascii_lowercase().into(),
             None => uuid::derive(kind, key).into(),
         };
-        self.unique(kind, "primary key", &id, record.mark_of("id"));
+        // Two derived ids are equal where two names are, which is said of the names.
+        let first = self.names.claim(kind, "primary key", &id, record.mark_of("id").place);
+        if let (Some(first), true) = (first, record.has("id")) {
+            self.report_taken(kind, "primary key", &id, record.mark_of("id"), first);
+        }
         id
     }
 
-    /// The entity's id and name, where the name is optional and the other's default.
-    fn identity(&mut self, record: &Record, kind: &'static str, fallback: &str) -> (Arc<str>, Arc<str>) {
+    /// The entity's id and name, where the name is optional and the id its default. `content` tells an entity without either
+    /// from others: what it says, and not where it stands, so that the one before it may go.
+    fn identity(&mut self, record: &Record, kind: &'static str, content: &str) -> (Arc<str>, Arc<str>) {
         let name = record.text("name");
-        let id = self.id(record, kind, name.as_deref().unwrap_or(fallback));
+        let id = match &name {
+            Some(name) => self.id(record, kind, name),
+            None => {
+                let mut key = content.to_owned();
+                while !record.has("id") && self.names.is_taken(kind, "primary key", &uuid::derive(kind, &key)) {
+                    key.push('+');
+                }
+                self.id(record, kind, &key)
+            }
+        };
         if let Some(name) = &name {
             self.unique(kind, "name", name, record.mark_of("name"));
         }
@@ -147,10 +161,13 @@ impl Builder<'_> {
 
     fn unique(&mut self, kind: &'static str, field: &'static str, value: &Arc<str>, mark: Mark) {
         if let Some(first) = self.names.claim(kind, field, value, mark.place) {
-            let message =
-                format!("uniqueness violation: '{kind}' entity with {field} set to '{value}' already declared");
-            self.sink.push(mark, message, Some(format!("the first one is on line {}", first.line)));
+            self.report_taken(kind, field, value, mark, first);
         }
+    }
+
+    fn report_taken(&mut self, kind: &str, field: &str, value: &str, mark: Mark, first: Place) {
+        let message = format!("uniqueness violation: '{kind}' entity with {field} set to '{value}' already declared");
+        self.sink.push(mark, message, Some(format!("the first one is on line {}", first.line)));
     }
 
     /// The number of the `kind` entity that the field `name` refers to.
@@ -169,7 +186,7 @@ impl Builder<'_> {
 
     /// The entity that `found` belongs to: the one it stands in, or the one it names.
     fn owner(&mut self, found: &Found<'_>, name: &str) -> Option<usize> {
-        let record = if let What::Record(record) = found.what { record } else { return found.parent };
+        let What::Record(record) = found.what else { return found.parent };
         if found.parent.is_some() && record.has(name) {
             let help = format!("it stands in its {name} already");
             self.complain(record, name, "value must be null", Some(&help));

@@ -1,4 +1,4 @@
-//! Routes, and Kong's rules over several of their fields (Kong 3.10 kong/db/schema/entities/routes_subschemas.lua).
+//! Routes, and Kong's rules over several of their fields (Kong 3.10 `kong/db/schema/entities/routes_subschemas.lua`).
 
 use super::service::protocol;
 use super::{Builder, Found, What};
@@ -11,8 +11,10 @@ impl Builder<'_> {
         let What::Record(record) = found.what else { return };
         let service = self.owner(found, "service");
         let service = service.and_then(|index| self.document.services.get(index)).map(|service| service.name.clone());
-        let fallback = format!("{}:unnamed:{}", service.as_deref().unwrap_or_default(), found.index);
-        let (id, name) = self.identity(record, "routes", &fallback);
+        let kinds = ["hosts", "paths", "methods", "snis"];
+        let rules = kinds.map(|name| record.texts(name).join(","));
+        let content = format!("{}:{}", service.as_deref().unwrap_or_default(), rules.join(";"));
+        let (id, name) = self.identity(record, "routes", &content);
         let protocols = self.protocols(record);
         self.check_route(record, &protocols);
         let headers = record.lists("headers");
@@ -59,7 +61,7 @@ impl Builder<'_> {
         protocols
     }
 
-    /// The paths; before format 3.0, those that look like a regex become one (kong/db/migrations/migrate_path_280_300.lua).
+    /// The paths; before format 3.0, those that look like a regex become one (`kong/db/migrations/migrate_path_280_300.lua`).
     fn paths(&mut self, record: &Record) -> Vec<Arc<str>> {
         if !self.regex_by_look {
             return record.texts("paths");
@@ -122,7 +124,7 @@ impl Builder<'_> {
             return;
         }
         let named: Vec<String> = usable.iter().map(|name| format!("'{name}'")).collect();
-        let first = protocols.iter().find(|protocol| protocol.is_tls()).or(protocols.first());
+        let first = protocols.iter().find(|protocol| protocol.is_tls()).or_else(|| protocols.first());
         let message = format!(
             "must set one of {} when 'protocols' is '{}'",
             named.join(", "),

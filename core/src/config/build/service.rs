@@ -6,9 +6,10 @@ use crate::config::{Protocol, Service};
 use std::sync::Arc;
 
 impl Builder<'_> {
-    pub(super) fn service(&mut self, index: usize, record: &Record) {
-        let (id, name) = self.identity(record, "services", &format!("unnamed:{index}"));
+    pub(super) fn service(&mut self, record: &Record) {
         let (protocol, host, port, path) = self.address(record);
+        let content = format!("{}://{host}:{port}{}", protocol.name(), path.as_deref().unwrap_or_default());
+        let (id, name) = self.identity(record, "services", &content);
         if protocol.is_grpc() && path.is_some() {
             let field = if record.has("url") { "url" } else { "path" };
             self.complain(record, field, "value must be null", Some("a grpc service has no path"));
