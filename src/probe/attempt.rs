@@ -95,7 +95,7 @@ async fn answers(https: bool, checks: &Checks, target: &Target, all: &Arc<Target
 
 /// The name without its port, as TLS asks for it; empty for an address, which the connection knows by itself.
 fn server_name(host: &str) -> &str {
-    let (name, _) = plimsoll_core::protocol::split_host(host.as_bytes());
+    let (name, _) = plimsoll_core::protocol::uri::split_host(host.as_bytes());
     let name = std::str::from_utf8(name).unwrap_or_default();
     if name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok() { "" } else { name }
 }
