@@ -11,6 +11,7 @@ mod certificate;
 mod index;
 mod listener;
 mod problem;
+mod served;
 mod target;
 mod tickets;
 
@@ -18,6 +19,7 @@ pub use certificate::Certificates;
 pub use index::CertIndex;
 pub use listener::server_config;
 pub use problem::TlsProblem;
+pub use served::ListenerCertificates;
 pub use target::{TargetProfile, TargetTls, Trust, server_name};
 pub use tickets::TicketKeys;
 
