@@ -1,1 +1,11 @@
-//! cli
+//! The command line: one file a command, one line in [`COMMANDS`].
+//!
+//! Answers go to stdout, the log to stderr. Exit codes: 0 done, 1 the input is at fault, 2 usage, 3 the environment is.
+
+mod command;
+mod sample;
+
+pub use command::{Command, Failure, main};
+
+/// Every command, in the order of `--help`. Hidden ones, whose names begin with `__`, are Plimsoll's own.
+pub const COMMANDS: &[&Command] = &[&sample::COMMAND];

@@ -1,5 +1,7 @@
 //! Whole-gateway tests: the binary with real sockets on loopback, no container engine. One binary, so that it is linked
 //! once. What they share lies in `tests/support`; a file here is one subject.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test may stop")]
 
 mod gateway;
+mod process;
 mod reloads;

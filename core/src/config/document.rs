@@ -27,6 +27,17 @@ pub struct Document {
     pub certificates: Vec<Certificate>,
     /// What Kong has no word for. `None` where the document has no `gateway` key.
     pub gateway: Option<Gateway>,
+    /// What was written where a value came from the environment, a file or a vault.
+    pub written: Vec<Written>,
+}
+
+/// A reference as written, to be printed in place of the value that it came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Where it stands in the document as [`to_json`](super::to_json) prints it, as a JSON pointer (RFC 6901).
+    pub pointer: Arc<str>,
+    /// `${NAME}` and the like.
+    pub text: Arc<str>,
 }
 
 /// Kong's service: what a route leads to.

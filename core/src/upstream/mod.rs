@@ -1,1 +1,36 @@
-//! upstream
+//! Targets, the pools they form, and how a request gets one of them.
+//!
+//! A [`Target`] is one replica and lives as long as anything refers to it; a [`Pool`] is an immutable list of targets with
+//! a balancer built over those that may be picked; an [`Upstream`] is the identity that pools come and go under. `pick`
+//! reads a target's causes each time, so that a drain mark works at once; the pool is rebuilt a few milliseconds later, so
+//! that shares are exact over those that are left.
+//!
+//! Nothing here takes a lock or allocates to pick a target. The one mutex of an upstream guards requests that wait because
+//! there is nothing to pick (`waiting/`), and is taken only by those and by whoever lets them go.
+//!
+//! Not here: who sets causes and rebuilds pools (the control plane), sockets, idle connections.
+
+mod acquire;
+pub mod balance;
+mod identity;
+mod inflight;
+mod latency;
+mod pool;
+mod slots;
+mod sync;
+mod target;
+mod ticks;
+mod waiting;
+
+pub use acquire::Acquired;
+pub use balance::{Algorithm, Ask, BALANCERS, Balancer, Members, Pick, TargetIndex, WorkerRng, balancer};
+pub use identity::{Signal, Upstream};
+pub use inflight::InFlight;
+pub use pool::{HoldLimits, Member, Pool, PoolOptions, StateCounts, Usable};
+pub use target::Target;
+pub use waiting::{NextChange, Shed, WaitOver, Waiter};
+
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! Listeners.
+
+use super::Builder;
+use crate::config::record::{Record, Value};
+use crate::config::{Listener, ListenerTls, TlsVersion, rule};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+impl Builder<'_> {
+    pub(super) fn listeners(&mut self, gateway: &Record) -> Vec<Listener> {
+        let mut all: Vec<Listener> = Vec::new();
+        for (index, record) in gateway.records("listeners") {
+            self.within("listeners", index, |builder| {
+                if let Some(listener) = builder.listener(record, &all) {
+                    all.push(listener);
+                }
+            });
+        }
+        all
+    }
+
+    fn listener(&mut self, record: &Record, others: &[Listener]) -> Option<Listener> {
+        let name = record.text("name")?;
+        let address = rule::parse_address(&record.text("address")?)?;
+        self.unique("listeners", "name", &name, record.mark_of("name"));
+        if let Some(other) = others.iter().find(|other| clashes(other.address, address)) {
+            let message = format!("listener '{}' has this address already", other.name);
+            self.complain(record, "address", &message, None);
+        }
+        let tls = match record.value("tls") {
+            Some(Value::Flag(true)) => {
+                Some(ListenerTls { min_version: TlsVersion::V1_2, client_ca: None, default_certificate: None })
+            }
+            Some(Value::Record(tls)) => Some(self.listener_tls(tls)),
+            _ => None,
+        };
+        if tls.is_some() && self.document.certificates.is_empty() {
+            let message = format!("listener '{name}' speaks TLS, but the document has no certificate");
+            self.sink.warn(record.mark_of("tls"), message, Some("write certificates: [{cert: …, key: …}]".to_owned()));
+        }
+        Some(Listener { name, address, tls, http2: record.flag("http2") })
+    }
+
+    fn listener_tls(&mut self, record: &Record) -> ListenerTls {
+        #[expect(clippy::float_cmp, reason = "1.2 and 1.3 as the parser reads them, unquoted")]
+        let min_version = match record.value("min_version") {
+            Some(Value::Word("1.3")) => TlsVersion::V1_3,
+            Some(Value::Number(number)) if *number == 1.3 => TlsVersion::V1_3,
+            Some(Value::Number(number)) if *number != 1.2 => {
+                self.complain(record, "min_version", "expected one of: 1.2, 1.3", None);
+                TlsVersion::V1_2
+            }
+            _ => TlsVersion::V1_2,
+        };
+        let default_certificate = record.written_text("default_certificate").map(|text| text.value.clone());
+        if let Some(name) = &default_certificate
+            && !self.has_certificate(name)
+        {
+            let message = format!("invalid reference '{name}' (no certificate with this id or name)");
+            self.complain(record, "default_certificate", &message, None);
+        }
+        ListenerTls { min_version, client_ca: record.pem("client_ca"), default_certificate }
+    }
+
+    fn has_certificate(&self, name: &Arc<str>) -> bool {
+        let certificates = &self.document.certificates;
+        certificates
+            .iter()
+            .any(|certificate| certificate.id.eq_ignore_ascii_case(name) || certificate.snis.contains(name))
+    }
+}
+
+/// Whether both cannot be bound. Port 0 is a free one each time; `[::]` takes IPv4 along.
+fn clashes(a: SocketAddr, b: SocketAddr) -> bool {
+    if a.port() != b.port() || a.port() == 0 {
+        return false;
+    }
+    let all = |address: SocketAddr| address.ip().is_unspecified() && address.is_ipv6();
+    a.ip() == b.ip() || (all(a) && b.ip().is_unspecified()) || (all(b) && a.ip().is_unspecified())
+}

@@ -1,0 +1,96 @@
+//! Entities as JSON, under Kong's names and in Kong's units: what `/snapshot`, `GET /config` and Kong's lists answer. What was
+//! printed reads back to the same document, secrets apart, which are `***`. A value that came from the environment, a file or
+//! a vault is shown as the reference that was written.
+
+mod entities;
+mod gateway;
+mod upstream;
+
+pub use entities::{certificate_json, route_json, service_json};
+pub use gateway::gateway_json;
+pub use upstream::{target_json, upstream_json};
+
+use super::{Document, Pem, Route};
+use rustc_hash::FxHashMap;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+/// What stands in a secret's place.
+pub(super) const HIDDEN: &str = "***";
+
+/// The whole document, flat: routes beside services, SNIs and targets in what they belong to.
+#[must_use]
+pub fn to_json(document: &Document) -> Value {
+    let Document { services, routes, upstreams, certificates, gateway, written: _ } = document;
+    let mut out = object(json!({"_format_version": "3.0", "_transform": true}));
+    if let Some(gateway) = gateway {
+        out.insert("gateway".to_owned(), gateway_json(gateway));
+    }
+    let ids: FxHashMap<&str, &str> = services.iter().map(|service| (&*service.name, &*service.id)).collect();
+    let service_id = |route: &Route| route.service.as_deref().and_then(|name| ids.get(name).copied());
+    let routes = routes.iter().map(|route| route_json(route, service_id(route))).collect();
+    let lists = [
+        ("services", services.iter().map(service_json).collect()),
+        ("routes", routes),
+        ("upstreams", upstreams.iter().map(upstream_json).collect()),
+        ("certificates", certificates.iter().map(certificate_json).collect::<Vec<_>>()),
+    ];
+    for (name, list) in lists {
+        if !list.is_empty() {
+            out.insert(name.to_owned(), Value::Array(list));
+        }
+    }
+    let mut out = Value::Object(out);
+    show_references(document, &mut out);
+    out
+}
+
+/// Puts what was written in the place of what it came to.
+fn show_references(document: &Document, out: &mut Value) {
+    for written in &document.written {
+        let text = Value::String(written.text.to_string());
+        if let Some(parent) = written.pointer.strip_suffix("/url") {
+            // The shorthand stands for four fields, each of which may hold a part of the value.
+            if let Some(Value::Object(service)) = out.pointer_mut(parent) {
+                service.retain(|name, _| !["protocol", "host", "port", "path"].contains(&name.as_str()));
+                service.insert("url".to_owned(), text);
+            }
+        } else if let Some(slot) = out.pointer_mut(&written.pointer) {
+            *slot = text;
+        }
+    }
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    if let Value::Object(map) = value { map } else { Map::new() }
+}
+
+/// Puts the value in if there is one.
+fn put(out: &mut Value, name: &str, value: Option<Value>) {
+    if let (Value::Object(map), Some(value)) = (out, value) {
+        map.insert(name.to_owned(), value);
+    }
+}
+
+fn texts(list: &[Arc<str>]) -> Value {
+    list.iter().map(|text| Value::from(&**text)).collect()
+}
+
+/// The list, unless it is empty.
+fn filled(list: &[Arc<str>]) -> Option<Value> {
+    (!list.is_empty()).then(|| texts(list))
+}
+
+fn pairs(list: &[(Arc<str>, Arc<str>)]) -> Value {
+    Value::Object(list.iter().map(|(key, value)| (key.to_string(), Value::from(&**value))).collect())
+}
+
+fn lists(list: &[(Arc<str>, Vec<Arc<str>>)]) -> Value {
+    Value::Object(list.iter().map(|(key, values)| (key.to_string(), texts(values))).collect())
+}
+
+fn pem(pem: &Pem) -> Value {
+    match pem {
+        Pem::Text(text) | Pem::File(text) => Value::from(&**text),
+    }
+}

@@ -1,0 +1,128 @@
+//! Upstreams with their targets and checks.
+
+use super::{HIDDEN, filled, lists, pairs, put, texts};
+use crate::config::units::{print_duration, print_size};
+use crate::config::{
+    ActiveChecks, CheckKind, Discover, HealthyRule, PassiveChecks, Target, UnhealthyRule, Upstream, UpstreamSettings,
+    Waiting,
+};
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+
+/// An upstream with its targets.
+#[must_use]
+pub fn upstream_json(upstream: &Upstream) -> Value {
+    let Upstream { id, name, settings, targets, discover, tags, place: _ } = upstream;
+    let UpstreamSettings { algorithm, host_header, healthchecks, hold } = settings;
+    let mut out = json!({"id": &**id, "name": &**name, "algorithm": &**algorithm});
+    put(&mut out, "host_header", host_header.as_deref().map(Value::from));
+    let checks = json!({
+        "active": active(&healthchecks.active),
+        "passive": passive(&healthchecks.passive),
+        "threshold": healthchecks.threshold,
+    });
+    put(&mut out, "healthchecks", Some(checks));
+    put(&mut out, "hold", hold.map(|hold| hold.map_or(Value::Bool(false), waiting)));
+    put(&mut out, "targets", (!targets.is_empty()).then(|| targets.iter().map(target_json).collect()));
+    put(&mut out, "discover", (!discover.is_empty()).then(|| discover_json(discover)));
+    put(&mut out, "tags", filled(tags));
+    out
+}
+
+/// A target as Kong shows it.
+#[must_use]
+pub fn target_json(target: &Target) -> Value {
+    let mut out = json!({"id": &*target.id, "target": &*target.target, "weight": target.weight});
+    put(&mut out, "tags", filled(&target.tags));
+    out
+}
+
+fn waiting(waiting: Waiting) -> Value {
+    json!({
+        "max_requests": waiting.max_requests,
+        "max_bytes": print_size(waiting.max_bytes),
+        "timeout": print_duration(waiting.timeout),
+    })
+}
+
+fn active(checks: &ActiveChecks) -> Value {
+    let mut out = json!({
+        "type": kind(checks.kind),
+        "timeout": seconds(checks.timeout),
+        "concurrency": checks.concurrency,
+        "http_path": &*checks.http_path,
+        "https_verify_certificate": checks.https_verify_certificate,
+    });
+    put(&mut out, "headers", (!checks.headers.is_empty()).then(|| lists(&checks.headers)));
+    put(&mut out, "https_sni", checks.https_sni.as_deref().map(Value::from));
+    put(&mut out, "healthy", Some(healthy(&checks.healthy, true)));
+    put(&mut out, "unhealthy", Some(unhealthy(&checks.unhealthy, true)));
+    out
+}
+
+fn passive(checks: &PassiveChecks) -> Value {
+    json!({
+        "type": kind(checks.kind),
+        "healthy": healthy(&checks.healthy, false),
+        "unhealthy": unhealthy(&checks.unhealthy, false),
+    })
+}
+
+const fn kind(kind: CheckKind) -> &'static str {
+    match kind {
+        CheckKind::Http => "http",
+        CheckKind::Https => "https",
+        CheckKind::Tcp => "tcp",
+        CheckKind::Grpc => "grpc",
+        CheckKind::Grpcs => "grpcs",
+    }
+}
+
+fn healthy(rule: &HealthyRule, interval: bool) -> Value {
+    let mut out = json!({"http_statuses": rule.http_statuses, "successes": rule.successes});
+    put(&mut out, "interval", interval.then(|| seconds(rule.interval)));
+    out
+}
+
+fn unhealthy(rule: &UnhealthyRule, interval: bool) -> Value {
+    let mut out = json!({
+        "http_statuses": rule.http_statuses,
+        "tcp_failures": rule.tcp_failures,
+        "timeouts": rule.timeouts,
+        "http_failures": rule.http_failures,
+    });
+    put(&mut out, "interval", interval.then(|| seconds(rule.interval)));
+    out
+}
+
+/// Kong's numbers of seconds, as integers where they are whole.
+fn seconds(duration: Duration) -> Value {
+    if duration.subsec_nanos() == 0 { json!(duration.as_secs()) } else { json!(duration.as_secs_f64()) }
+}
+
+fn discover_json(discover: &[Discover]) -> Value {
+    let mut out = Map::new();
+    for source in discover {
+        match source {
+            Discover::Docker { project, service, labels, port, network } => {
+                let mut docker = json!({});
+                put(&mut docker, "project", project.as_deref().map(Value::from));
+                put(&mut docker, "service", service.as_deref().map(Value::from));
+                put(&mut docker, "labels", (!labels.is_empty()).then(|| pairs(labels)));
+                put(&mut docker, "port", port.map(Value::from));
+                put(&mut docker, "network", network.as_deref().map(Value::from));
+                out.insert("docker".to_owned(), docker);
+            }
+            Discover::Process(source) => {
+                // What stands in an environment is a secret as likely as not.
+                let env: Map<String, Value> =
+                    source.env.iter().map(|(name, _)| (name.to_string(), HIDDEN.into())).collect();
+                let mut process = json!({"command": texts(&source.command), "replicas": source.replicas});
+                put(&mut process, "env", (!env.is_empty()).then(|| Value::Object(env)));
+                put(&mut process, "working_directory", source.working_directory.as_deref().map(Value::from));
+                out.insert("process".to_owned(), process);
+            }
+        }
+    }
+    Value::Object(out)
+}

@@ -1,0 +1,107 @@
+//! Kong's upstream and target (Kong 3.10 kong/db/schema/entities/{upstreams,targets}.lua), with our keys.
+
+use super::discover::DISCOVER;
+use super::health::HEALTHCHECKS;
+use super::{COMMENT, CREATED_AT, ID, IGNORE, TAGS, UPDATED_AT};
+use crate::config::rule;
+use crate::config::table::{Field, Kind, Table, field, later};
+
+/// What Kong hashes requests by, all of which want an algorithm that is not there yet.
+const HASHES: Kind = Kind::Word(&["none"], &["consumer", "ip", "header", "cookie", "path", "query_arg", "uri_capture"]);
+
+/// A pool of targets.
+pub(in crate::config) static UPSTREAM: Table = Table {
+    name: "upstream",
+    doc: "A pool of targets with a balancing algorithm and health checks. A service's `host` names it.",
+    fields: &[
+        COMMENT,
+        IGNORE,
+        ID,
+        field("name", Kind::Text(&rule::UPSTREAM_NAME), "Unique name, in the form of a host name.")
+            .required()
+            .public()
+            .example("web.shop"),
+        field(
+            "algorithm",
+            Kind::Word(&["round-robin", "least-connections", "power-of-two"], &["consistent-hashing", "latency"]),
+            "How a target is picked.",
+        )
+        .text("round-robin"),
+        field(
+            "host_header",
+            Kind::Text(&rule::HOST_HEADER),
+            "Sent to targets as Host, as written. Default: the target.",
+        )
+        .example("web.internal"),
+        field("healthchecks", Kind::Record(&HEALTHCHECKS), "How it is found out which targets are well."),
+        field("targets", Kind::List(&Kind::Record(&TARGET)), "Members of the pool."),
+        field("discover", Kind::Record(&DISCOVER), "What fills the pool besides `targets`; one or more.")
+            .allow("discover"),
+        HOLD,
+        field("hash_on", HASHES, "What requests are hashed by.").text("none"),
+        field("hash_fallback", HASHES, "What requests are hashed by, where `hash_on` finds nothing.").text("none"),
+        later("hash_on_header", "The header to hash by."),
+        later("hash_fallback_header", "The header to hash by."),
+        later("hash_on_cookie", "The cookie to hash by."),
+        field("hash_on_cookie_path", Kind::Text(&rule::PATH), "The cookie's path (Kong); not used yet.").text("/"),
+        later("hash_on_query_arg", "The query argument to hash by."),
+        later("hash_fallback_query_arg", "The query argument to hash by."),
+        later("hash_on_uri_capture", "The capture to hash by."),
+        later("hash_fallback_uri_capture", "The capture to hash by."),
+        field("slots", Kind::Integer(10, 65536), "Kong's size of a ring; not used, pools are sized by their targets.")
+            .integer(10_000),
+        later("use_srv_name", "Sends the name of an SRV record as Host."),
+        later("client_certificate", "The certificate that targets are shown."),
+        later("slow_start", "A new target's share grows to its weight over this time."),
+        later("max_concurrency", "Requests of one target at a time."),
+        later("queue", "How requests wait while all targets are full."),
+        later("retry_budget", "How much of the load may be retries."),
+        later("hedging", "A second attempt where the first is slow."),
+        later("outlier", "Ejects targets that do worse than the others."),
+        later("scaling", "How many replicas there should be.").allow("scaling"),
+        later("recycle", "Replaces replicas by age.").allow("scaling"),
+        TAGS,
+        CREATED_AT,
+        UPDATED_AT,
+    ],
+};
+
+const HOLD: Field = field(
+    "hold",
+    Kind::Either(&HOLD_KINDS),
+    "How requests wait while nothing can be picked; `false`: they do not. Default: on where a provider feeds the pool, for \
+     its `grace` after something last could be picked.",
+);
+
+static HOLD_KINDS: [Kind; 2] = [Kind::Off, Kind::Record(&HOLD_FIELDS)];
+
+static HOLD_FIELDS: Table = Table {
+    name: "hold",
+    doc: "Bounds of the requests that wait.",
+    fields: &[
+        field("max_requests", Kind::Integer(1, 1_000_000), "Requests that wait at the most.").integer(1000),
+        field("max_bytes", Kind::Size, "Bytes of their heads and buffered bodies at the most.").text("64MiB"),
+        field("timeout", Kind::Duration, "How long one waits.").text("60s"),
+    ],
+};
+
+/// One member of a pool.
+pub(in crate::config) static TARGET: Table = Table {
+    name: "target",
+    doc: "One member of an upstream.",
+    fields: &[
+        COMMENT,
+        IGNORE,
+        ID,
+        field("target", Kind::Text(&rule::TARGET), "Host and port. Default port: 8000.")
+            .required()
+            .example("10.0.0.5:8080"),
+        field("upstream", Kind::Reference("upstreams"), "Whose member it is, in a target that stands by itself.")
+            .public()
+            .example("web.shop"),
+        field("weight", Kind::Integer(0, 65535), "Its share; 0: never picked.").integer(100),
+        TAGS,
+        CREATED_AT,
+        UPDATED_AT,
+    ],
+};

@@ -1,0 +1,64 @@
+//! What a list does to the model: nothing but ask for inspects. Lists know too little to be believed alone.
+
+use super::container::Container;
+use super::model::{CONTAINERS_MAX, LATE_EVENT_MS, ListKind, ListTicket, Model, Urgency};
+use super::wire::ListItem;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+impl Model {
+    /// Begins a list: the caller asks the engine for all containers, stopped ones too, after this.
+    #[must_use]
+    pub fn begin_list(&self, kind: ListKind) -> ListTicket {
+        ListTicket { kind, asked_at: self.sequence }
+    }
+
+    /// Compares the list with what is known; what differs is to be inspected.
+    pub fn apply_list(&mut self, ticket: ListTicket, items: &[ListItem], now_ms: u64) -> Urgency {
+        let due_ms = if ticket.kind == ListKind::Gap { now_ms } else { now_ms + LATE_EVENT_MS };
+        let first = !std::mem::replace(&mut self.listed, true);
+        let mut seen = BTreeSet::new();
+        self.left_out = 0;
+        for item in items {
+            let id: Arc<str> = item.id.as_str().into();
+            if id.is_empty() {
+                continue;
+            }
+            seen.insert(Arc::clone(&id));
+            if self.is_newer(&id, ticket.asked_at) {
+                continue;
+            }
+            let runs = ["running", "paused"].contains(&item.state.as_str());
+            let suspect = match self.containers.get(&id) {
+                Some(known) => known.differs(item, now_ms.saturating_mul(1_000_000)),
+                None if self.containers.len() >= CONTAINERS_MAX => {
+                    self.left_out += 1;
+                    continue;
+                }
+                None => {
+                    self.containers.insert(Arc::clone(&id), Container::from_list(item));
+                    runs
+                }
+            };
+            let confirm = runs && ticket.kind == ListKind::Gap;
+            if suspect || confirm {
+                self.want(&id, due_ms, !first);
+            }
+            if confirm {
+                self.unconfirmed.insert(id);
+            }
+        }
+        for id in self.unlisted(&seen, ticket.asked_at) {
+            self.want(&id, due_ms, true);
+        }
+        Urgency::Soon
+    }
+
+    /// Containers that are known, and that a list asked for then should have shown.
+    fn unlisted(&self, seen: &BTreeSet<Arc<str>>, asked_at: u64) -> Vec<Arc<str>> {
+        let missing = |(id, container): &(&Arc<str>, &Container)| {
+            !seen.contains(*id) && !container.is_gone() && !self.is_newer(id, asked_at)
+        };
+        self.containers.iter().filter(missing).map(|(id, _)| Arc::clone(id)).collect()
+    }
+}

@@ -1,0 +1,81 @@
+//! From a pick to a taken slot.
+
+use super::ticks::ticks;
+use super::{Ask, InFlight, Pick, Pool, Upstream, WorkerRng};
+use std::time::Instant;
+
+/// Slots that may be lost to other workers, or to marks, before a pick is given up: each loss means that the next pick sees
+/// what happened, so this is never reached but in a storm.
+const LOSSES: usize = 64;
+
+/// What asking an upstream for a target came to.
+#[derive(Debug)]
+pub enum Acquired {
+    /// A target, and a slot of it.
+    Got(InFlight),
+    /// Everything that may be used has been tried by this request, and a provider feeds the pool: wait for
+    /// [`Upstream::next_change`] with this `version`, or 50 ms, then ask with nothing tried.
+    Tried {
+        /// Changes seen so far.
+        version: u64,
+    },
+    /// All that may be used are at their `max_concurrency`.
+    Full,
+    /// None may be used. `hold`: the request may wait ([`Upstream::wait`]).
+    Empty {
+        /// A provider feeds the pool, holding is on, what is out is not out by verdicts on health alone, and it is not
+        /// longer than `grace` since something could be picked.
+        hold: bool,
+    },
+}
+
+impl Upstream {
+    /// Picks a target from the pool of this moment and takes a slot of it.
+    ///
+    /// Targets already tried are avoided, not excluded: where no other is left, a pool that nobody feeds gives them again,
+    /// and one that is fed is given the time to change.
+    pub fn acquire(&self, ask: &Ask<'_>, rng: &mut WorkerRng) -> Acquired {
+        let version = self.changes().version();
+        let pool = self.pool();
+        let taken = match take(&pool, ask, rng) {
+            Err(_) if !ask.tried.is_empty() && pool.pickable_now() > 0 => {
+                if pool.options().fed {
+                    return Acquired::Tried { version };
+                }
+                take(&pool, &Ask { tried: &[], ..*ask }, rng)
+            }
+            taken => taken,
+        };
+        self.said(&pool, taken, ask.now)
+    }
+
+    fn said(&self, pool: &Pool, taken: Result<InFlight, Out>, now: Instant) -> Acquired {
+        match taken {
+            Ok(inflight) => Acquired::Got(inflight),
+            Err(Out::Full) => Acquired::Full,
+            Err(Out::Empty) => Acquired::Empty { hold: pool.may_recover() && self.within_grace(pool, ticks(now)) },
+        }
+    }
+}
+
+/// Why there is no slot.
+enum Out {
+    Full,
+    Empty,
+}
+
+fn take(pool: &Pool, ask: &Ask<'_>, rng: &mut WorkerRng) -> Result<InFlight, Out> {
+    for _ in 0..LOSSES {
+        let index = match pool.pick(ask, rng) {
+            Pick::Target(index) => index,
+            Pick::Full => return Err(Out::Full),
+            Pick::Empty => return Err(Out::Empty),
+        };
+        let taken =
+            pool.target(index).and_then(|target| InFlight::take(target, pool.max_concurrency(), pool.generation()));
+        if let Some(inflight) = taken {
+            return Ok(inflight);
+        }
+    }
+    Err(Out::Full)
+}

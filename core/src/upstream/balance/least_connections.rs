@@ -1,0 +1,97 @@
+//! Least connections: the target with the fewest requests in flight for its weight, (count + 1) / weight at its least.
+//!
+//! Counts are exact over all workers, one atomic a target. The search begins at a random place, so that of several that
+//! are level not all workers choose the same. A target that fails at once always looks idle: for a second after a failure
+//! its count is taken as at least the mean of those that did not fail.
+
+use super::{Algorithm, Ask, Balancer, Look, Members, Pick, WorkerRng, at, from_anywhere, look};
+use crate::upstream::Pool;
+use crate::upstream::ticks::ticks;
+use std::sync::Arc;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct LeastConnections;
+
+struct Scan;
+
+impl Algorithm for LeastConnections {
+    fn name(&self) -> &'static str {
+        "least-connections"
+    }
+
+    fn doc(&self) -> &'static str {
+        "The target with the fewest requests in flight for its weight, counted exactly over all workers."
+    }
+
+    fn example(&self) -> &'static str {
+        "upstreams:\n- name: web\n  algorithm: least-connections\n  targets:\n  - {target: \"10.0.0.5:8080\"}\n  - {target: \"10.0.0.6:8080\"}\n"
+    }
+
+    fn build(&self, _: &Members<'_>, _: Option<&dyn Balancer>) -> Arc<dyn Balancer> {
+        Arc::new(Scan)
+    }
+}
+
+impl Balancer for Scan {
+    fn pick(&self, pool: &Pool, ask: &Ask<'_>, rng: &mut WorkerRng) -> Pick {
+        let now = ticks(ask.now);
+        let (mut full, mut wary) = (false, false);
+        // Targets that did not fail lately, and their requests.
+        let (mut steady, mut total) = (0u64, 0u64);
+        let mut best = Least::default();
+        let places = from_anywhere(pool.usable().len(), rng);
+        for place in places.clone() {
+            match look(pool, place, ask) {
+                Look::Free(target) => {
+                    let count = u64::from(target.inflight());
+                    if target.failed_lately(now) {
+                        wary = true;
+                    } else {
+                        steady += 1;
+                        total += count;
+                    }
+                    best.offer(place, count + 1, weight(pool, place));
+                }
+                Look::Full => full = true,
+                Look::Out => {}
+            }
+        }
+        if wary && steady > 0 {
+            // Again, with counts times `steady`, so that the mean is a whole number.
+            best = Least::default();
+            for place in places {
+                if let Look::Free(target) = look(pool, place, ask) {
+                    let count = u64::from(target.inflight()) * steady;
+                    let count = if target.failed_lately(now) { count.max(total) } else { count };
+                    best.offer(place, count + steady, weight(pool, place));
+                }
+            }
+        }
+        match best.place {
+            Some(place) => at(pool, place),
+            None if full => Pick::Full,
+            None => Pick::Empty,
+        }
+    }
+}
+
+/// The least cost / weight so far; of equal ones the first.
+#[derive(Default)]
+struct Least {
+    place: Option<usize>,
+    cost: u64,
+    weight: u64,
+}
+
+impl Least {
+    fn offer(&mut self, place: usize, cost: u64, weight: u64) {
+        if self.place.is_none() || cost.saturating_mul(self.weight) < self.cost.saturating_mul(weight) {
+            *self = Self { place: Some(place), cost, weight };
+        }
+    }
+}
+
+fn weight(pool: &Pool, place: usize) -> u64 {
+    pool.usable().get(place).map_or(1, |usable| u64::from(usable.weight))
+}

@@ -1,0 +1,38 @@
+//! The guard of one request on one target.
+
+use super::Target;
+use std::sync::Arc;
+
+/// One taken slot of a target. Dropping it frees the slot. It owns its target, so that a request that runs for days keeps
+/// neither a pool nor a snapshot alive.
+#[derive(Debug)]
+pub struct InFlight {
+    target: Arc<Target>,
+    generation: u64,
+}
+
+impl InFlight {
+    /// Takes a slot; `None` when another worker took the last one, or the target has just been marked: pick again.
+    pub(super) fn take(target: &Arc<Target>, max: u32, generation: u64) -> Option<Self> {
+        target.slots().take(max).then(|| Self { target: Arc::clone(target), generation })
+    }
+
+    /// The target.
+    #[must_use]
+    pub const fn target(&self) -> &Arc<Target> {
+        &self.target
+    }
+
+    /// Generation of the document behind the pool that it was picked from: a newer one than the request's own means that
+    /// protocol, TLS, Host and timeouts come from the current snapshot.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.target.slots().free();
+    }
+}

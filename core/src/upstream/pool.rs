@@ -1,0 +1,232 @@
+//! The targets of one upstream at one moment, with the balancer built over those that may be picked.
+
+use super::Target;
+use super::balance::{Algorithm, Ask, BALANCERS, Balancer, Members, Pick, TargetIndex, WorkerRng};
+use super::ticks::{NEVER, Ticks, ticks};
+use crate::health::CheckRules;
+use crate::model::{Cause, Causes, TargetState};
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Bounds of held requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HoldLimits {
+    /// Requests that wait at the most.
+    pub max_requests: u32,
+    /// Bytes of their heads and buffered bodies at the most.
+    pub max_bytes: u64,
+    /// How long one waits.
+    pub timeout: Duration,
+}
+
+/// A target in a pool.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// The target.
+    pub target: Arc<Target>,
+    /// Its share; 0: never picked.
+    pub weight: u16,
+}
+
+/// What a pool is built from.
+#[derive(Clone)]
+pub struct PoolOptions {
+    /// Generation of the document that it belongs to.
+    pub generation: u64,
+    /// Out of [`BALANCERS`](super::BALANCERS).
+    pub algorithm: &'static dyn Algorithm,
+    /// Every target that is there, also those that may not be picked.
+    pub members: Vec<Member>,
+    /// Whether a provider feeds it.
+    pub fed: bool,
+    /// How requests wait while nothing can be picked; `None`: they do not.
+    pub hold: Option<HoldLimits>,
+    /// For how long after something could last be picked they may.
+    pub grace: Duration,
+    /// Percent of the weight that must be healthy, else nothing is picked. Kong's `healthchecks.threshold`.
+    pub threshold: f64,
+    /// Passive checks; `None`: off.
+    pub passive: Option<CheckRules>,
+    /// Requests in flight that one target may have; `None`: no limit.
+    pub max_concurrency: Option<u32>,
+}
+
+/// Targets by state, for `plimsoll_upstream_targets`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the documentation")]
+pub struct StateCounts {
+    pub starting: u32,
+    pub healthy: u32,
+    pub unhealthy: u32,
+    pub draining: u32,
+}
+
+/// The targets of one upstream at one moment. Immutable: a change makes a new one.
+pub struct Pool {
+    options: PoolOptions,
+    balancer: Arc<dyn Balancer>,
+    usable: Box<[Usable]>,
+    below_threshold: bool,
+    built: Ticks,
+}
+
+/// A target that could be picked when its pool was built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usable {
+    /// Which one.
+    pub index: TargetIndex,
+    /// Its share, from 1.
+    pub weight: u16,
+}
+
+impl Pool {
+    /// Builds a pool. What the previous one's balancer must not lose (the round-robin cursor) is taken from `previous`.
+    #[must_use]
+    pub fn build(options: PoolOptions, previous: Option<&Self>, now: Instant) -> Self {
+        let below_threshold = below_threshold(&options);
+        let usable: Box<[Usable]> = (0..)
+            .map(TargetIndex)
+            .zip(&options.members)
+            .filter(|(_, member)| !below_threshold && member.weight > 0 && member.target.causes().is_empty())
+            .map(|(index, member)| Usable { index, weight: member.weight })
+            .collect();
+        let members = Members { all: &options.members, usable: &usable };
+        let balancer = options.algorithm.build(&members, previous.map(|pool| &*pool.balancer));
+        Self { options, balancer, usable, below_threshold, built: ticks(now) }
+    }
+
+    /// A pool without targets that nobody feeds: what an upstream has before the first one.
+    pub(super) fn empty() -> Self {
+        let algorithm: &'static dyn Algorithm = BALANCERS[0];
+        let options = PoolOptions {
+            generation: 0,
+            algorithm,
+            members: Vec::new(),
+            fed: false,
+            hold: None,
+            grace: Duration::ZERO,
+            threshold: 0.0,
+            passive: None,
+            max_concurrency: None,
+        };
+        let balancer = algorithm.build(&Members { all: &[], usable: &[] }, None);
+        Self { options, balancer, usable: Box::default(), below_threshold: false, built: NEVER }
+    }
+
+    /// When it was built.
+    pub(super) const fn built(&self) -> Ticks {
+        self.built
+    }
+
+    /// Every target that is there, also those that may not be picked.
+    #[must_use]
+    pub fn targets(&self) -> &[Member] {
+        &self.options.members
+    }
+
+    /// What it was built from.
+    #[must_use]
+    pub const fn options(&self) -> &PoolOptions {
+        &self.options
+    }
+
+    /// Generation of the document that it belongs to.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.options.generation
+    }
+
+    /// Passive checks; `None`: off.
+    #[must_use]
+    pub const fn passive(&self) -> Option<&CheckRules> {
+        self.options.passive.as_ref()
+    }
+
+    /// Whether too little of its weight was healthy, when it was built, for anything to be picked.
+    #[must_use]
+    pub const fn below_threshold(&self) -> bool {
+        self.below_threshold
+    }
+
+    /// Targets that could be picked when it was built: what the balancer chooses from.
+    #[must_use]
+    pub const fn usable(&self) -> &[Usable] {
+        &self.usable
+    }
+
+    /// The target at `index`, which a [`Pick`] of this pool named.
+    #[must_use]
+    pub fn target(&self, index: TargetIndex) -> Option<&Arc<Target>> {
+        self.options.members.get(index.0 as usize).map(|member| &member.target)
+    }
+
+    /// Chooses a target. Takes no slot: that is [`Upstream::acquire`](super::Upstream::acquire).
+    pub fn pick(&self, ask: &Ask<'_>, rng: &mut WorkerRng) -> Pick {
+        if self.usable.is_empty() { Pick::Empty } else { self.balancer.pick(self, ask, rng) }
+    }
+
+    /// Targets by state, now.
+    #[must_use]
+    pub fn counts(&self) -> StateCounts {
+        let mut counts = StateCounts::default();
+        for member in self.targets() {
+            match member.target.causes().state() {
+                TargetState::Starting => counts.starting += 1,
+                TargetState::Healthy => counts.healthy += 1,
+                TargetState::Unhealthy => counts.unhealthy += 1,
+                TargetState::Draining => counts.draining += 1,
+                TargetState::Gone => {}
+            }
+        }
+        counts
+    }
+
+    /// How many of the usable targets can be picked right now. One that became well since the pool was built does not
+    /// count: no balancer knows of it.
+    pub(super) fn pickable_now(&self) -> u32 {
+        let pickable = |usable: &&Usable| self.target(usable.index).is_some_and(|target| target.causes().is_empty());
+        u32::try_from(self.usable.iter().filter(pickable).count()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether waiting makes sense where nothing can be picked: not where every target that is there is out by a verdict
+    /// on its health, or is not to be picked at all. Those that are draining, refuse or start are about to be replaced.
+    pub(super) fn may_recover(&self) -> bool {
+        if !self.options.fed || self.options.hold.is_none() || self.below_threshold {
+            return false;
+        }
+        let mut present = self.targets().iter().filter(|member| !member.target.causes().has(Cause::Gone)).peekable();
+        present.peek().is_none() || present.any(|member| member.weight > 0 && !member.target.causes().only_health())
+    }
+
+    pub(super) fn max_concurrency(&self) -> u32 {
+        self.options.max_concurrency.unwrap_or(u32::MAX)
+    }
+}
+
+/// Kong's threshold, over the targets that are meant to serve: one that was told to stop is not ill.
+fn below_threshold(options: &PoolOptions) -> bool {
+    const LEAVING: Causes = Causes::NONE.with(Cause::Draining).with(Cause::Gone);
+    let (mut total, mut healthy) = (0u64, 0u64);
+    for member in &options.members {
+        let causes = member.target.causes();
+        if !causes.intersects(LEAVING) {
+            total += u64::from(member.weight);
+            healthy += if causes.is_empty() { u64::from(member.weight) } else { 0 };
+        }
+    }
+    #[expect(clippy::cast_precision_loss, reason = "sums of 16-bit weights are far below 2^52")]
+    let percent = healthy as f64 * 100.0 / total.max(1) as f64;
+    total > 0 && percent < options.threshold
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("generation", &self.options.generation)
+            .field("algorithm", &self.options.algorithm.name())
+            .field("usable", &self.usable.len())
+            .field("members", &self.options.members)
+            .finish_non_exhaustive()
+    }
+}

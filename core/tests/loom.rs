@@ -1,0 +1,250 @@
+//! Every interleaving of the parts that hand something from one thread to another.
+//!
+//! The files themselves are compiled a second time here, with loom's atomics and mutex in the place of the real ones: what
+//! is checked is the code that runs, not a model of it.
+#![expect(clippy::expect_used, reason = "a test may stop")]
+#![expect(dead_code, unreachable_pub, reason = "the crate's own files, of which this uses a part")]
+
+#[path = "../src/upstream/waiting/changes.rs"]
+mod changes;
+#[path = "../src/upstream/waiting/pace.rs"]
+mod pace;
+#[path = "../src/upstream/waiting/queue.rs"]
+mod queue;
+#[path = "../src/upstream/slots.rs"]
+mod slots;
+
+/// The paths by which those files know each other.
+mod upstream {
+    pub(super) mod ticks {
+        pub(crate) type Ticks = i64;
+    }
+
+    pub(super) mod sync {
+        pub(crate) use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
+
+        #[derive(Debug)]
+        pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+        impl<T> Mutex<T> {
+            pub(crate) fn new(value: T) -> Self {
+                Self(loom::sync::Mutex::new(value))
+            }
+
+            pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
+                self.0.lock().expect("loom's mutex is never poisoned")
+            }
+        }
+    }
+}
+
+use changes::Changes;
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicBool, Ordering, fence};
+use loom::thread;
+use queue::{Found, Place, Shed, Waiters};
+use slots::Slots;
+use std::task::{Wake, Waker};
+
+/// Three preemptions: what loom's authors found to uncover nearly every bug, in seconds where all would take minutes.
+const PREEMPTIONS: usize = 3;
+
+fn every_interleaving(of: impl Fn() + Send + Sync + 'static) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(PREEMPTIONS);
+    model.check(of);
+}
+
+/// Wakes a thread that waits; loom finds the interleavings in which nobody calls it.
+struct Call(loom::sync::Notify);
+
+impl Wake for Call {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.notify();
+    }
+}
+
+fn waker() -> (std::sync::Arc<Call>, Waker) {
+    let call = std::sync::Arc::new(Call(loom::sync::Notify::new()));
+    (std::sync::Arc::clone(&call), Waker::from(call))
+}
+
+/// What an upstream does around the queue: `Upstream::wait`, `Upstream::publish`, `Waiter`.
+struct Hold {
+    waiters: Waiters,
+    pickable: AtomicBool,
+}
+
+impl Hold {
+    /// One request a round, so that turns have to be passed on.
+    fn new() -> Arc<Self> {
+        Arc::new(Self { waiters: Waiters::new(1), pickable: AtomicBool::new(false) })
+    }
+
+    fn replicas(&self) -> u32 {
+        u32::from(self.pickable.load(Ordering::Relaxed))
+    }
+
+    fn wait(&self) -> Result<Place, Shed> {
+        let place = self.waiters.enter(0, 0, 1, (10, 10))?;
+        fence(Ordering::SeqCst);
+        self.waiters.let_go(self.replicas(), None);
+        Ok(place)
+    }
+
+    fn publish(&self) {
+        self.pickable.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        if self.waiters.count() > 0 {
+            self.waiters.let_go(self.replicas(), None);
+        }
+    }
+
+    fn until_over(&self, place: Place) -> Found {
+        let (call, waker) = waker();
+        loop {
+            match self.waiters.look(place, &waker, 0) {
+                Found::Waiting { .. } => call.0.wait(),
+                over => return over,
+            }
+        }
+    }
+}
+
+#[test]
+fn who_waits_while_a_pool_is_published_gets_a_turn() {
+    every_interleaving(|| {
+        let hold = Hold::new();
+        let publisher = {
+            let hold = Arc::clone(&hold);
+            thread::spawn(move || hold.publish())
+        };
+        let place = hold.wait().expect("there is room");
+        assert_eq!(hold.until_over(place), Found::Turn);
+        publisher.join().expect("no panic");
+    });
+}
+
+#[test]
+fn a_turn_that_is_over_goes_to_the_next() {
+    every_interleaving(|| {
+        let hold = Hold::new();
+        let other = {
+            let hold = Arc::clone(&hold);
+            thread::spawn(move || {
+                let place = hold.wait().expect("there is room");
+                assert_eq!(hold.until_over(place), Found::Turn);
+                hold.waiters.done(false, hold.replicas(), 0);
+            })
+        };
+        hold.publish();
+        let place = hold.wait().expect("there is room");
+        assert_eq!(hold.until_over(place), Found::Turn);
+        hold.waiters.done(false, hold.replicas(), 0);
+        other.join().expect("no panic");
+        assert_eq!(hold.waiters.count(), 0);
+    });
+}
+
+#[test]
+fn who_leaves_as_its_turn_comes_passes_it_on() {
+    every_interleaving(|| {
+        let hold = Hold::new();
+        let leaver = hold.wait().expect("there is room");
+        let leaving = {
+            let hold = Arc::clone(&hold);
+            thread::spawn(move || {
+                if !hold.waiters.leave(leaver) {
+                    hold.waiters.done(false, hold.replicas(), 0);
+                }
+            })
+        };
+        let publisher = {
+            let hold = Arc::clone(&hold);
+            thread::spawn(move || hold.publish())
+        };
+        let place = hold.wait().expect("there is room");
+        assert_eq!(hold.until_over(place), Found::Turn);
+        leaving.join().expect("no panic");
+        publisher.join().expect("no panic");
+    });
+}
+
+#[test]
+fn nobody_is_left_behind_when_an_upstream_closes() {
+    every_interleaving(|| {
+        let hold = Hold::new();
+        let closing = {
+            let hold = Arc::clone(&hold);
+            thread::spawn(move || hold.waiters.close())
+        };
+        match hold.wait() {
+            Ok(place) => assert_eq!(hold.until_over(place), Found::Closed),
+            Err(shed) => assert_eq!(shed, Shed::Closed),
+        }
+        closing.join().expect("no panic");
+        assert_eq!(hold.waiters.count(), 0);
+    });
+}
+
+#[test]
+fn a_change_wakes_who_waits_for_the_next_one() {
+    every_interleaving(|| {
+        let changes = Arc::new(Changes::new());
+        let seen = changes.version();
+        let changing = {
+            let changes = Arc::clone(&changes);
+            thread::spawn(move || changes.bump())
+        };
+        let (call, waker) = waker();
+        let mut number = None;
+        while !changes.poll(seen, &mut number, &waker) {
+            call.0.wait();
+        }
+        changing.join().expect("no panic");
+    });
+}
+
+#[test]
+fn a_target_that_is_marked_and_shows_nothing_in_flight_gets_nothing_more() {
+    every_interleaving(|| {
+        let slots = Arc::new(Slots::new(0));
+        let stopped = Arc::new(AtomicBool::new(false));
+        let draining = {
+            let (slots, stopped) = (Arc::clone(&slots), Arc::clone(&stopped));
+            thread::spawn(move || {
+                assert!(slots.replace(1, 1));
+                if slots.inflight() == 0 {
+                    stopped.store(true, Ordering::Release);
+                }
+            })
+        };
+        if slots.take(u32::MAX) {
+            assert!(!stopped.load(Ordering::Acquire), "a request on a target that was stopped");
+            slots.free();
+        }
+        draining.join().expect("no panic");
+        assert_eq!(slots.inflight(), 0);
+        assert!(!slots.take(u32::MAX));
+    });
+}
+
+#[test]
+fn the_last_slot_is_taken_once_and_marks_survive_it() {
+    every_interleaving(|| {
+        let slots = Arc::new(Slots::new(0));
+        let other = {
+            let slots = Arc::clone(&slots);
+            thread::spawn(move || slots.take(1))
+        };
+        let marking = {
+            let slots = Arc::clone(&slots);
+            thread::spawn(move || slots.replace(4, 4))
+        };
+        let taken = [slots.take(1), other.join().expect("no panic")];
+        assert!(marking.join().expect("no panic"));
+        let count = taken.into_iter().filter(|taken| *taken).count();
+        assert!(count <= 1);
+        assert_eq!((slots.inflight() as usize, slots.causes()), (count, 4));
+    });
+}

@@ -1,0 +1,131 @@
+//! The gateway's own answers.
+
+use super::failure::Failure;
+use super::request::Request;
+use plimsoll_core::protocol::answer::{error_body, negotiate};
+use plimsoll_core::protocol::status::reason_phrase;
+use plimsoll_core::protocol::{Known, Method, RequestHead, uri};
+
+/// An answer that the gateway makes itself.
+pub(crate) struct Answer {
+    /// Its status.
+    pub(crate) status: u16,
+    /// Fields besides `Date`, `Content-Length` and `Connection`.
+    pub(crate) fields: Vec<(&'static str, Vec<u8>)>,
+    /// Its body; not sent in answer to HEAD, but counted in `Content-Length`.
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    /// What a failure is answered. `None` where nobody is left to be answered.
+    #[must_use]
+    pub(crate) fn of(failure: &Failure, request: &Request) -> Option<Self> {
+        if *failure == Failure::ClientGone {
+            return None;
+        }
+        let id = &request.record.id;
+        let mut answer = Self::of_head(failure, &request.head, id);
+        if let Failure::HttpsRequired(status) = failure {
+            answer.require_https(*status, request);
+        }
+        let headers = request.snapshot().settings.headers;
+        if headers.server {
+            answer.fields.push(("server", crate::telemetry::SERVER.into()));
+        }
+        if headers.request_id {
+            answer.fields.push(("x-kong-request-id", id.to_vec()));
+        }
+        if headers.latency {
+            let took = request.worker.now().saturating_duration_since(request.record.started);
+            let took = itoa::Buffer::new().format(took.as_millis()).as_bytes().to_vec();
+            answer.fields.push(("x-kong-response-latency", took));
+        }
+        Some(answer)
+    }
+
+    fn of_head(failure: &Failure, head: &RequestHead, id: &[u8]) -> Self {
+        let row = failure.row();
+        let format = negotiate(head.known(Known::Accept));
+        let mut body = Vec::with_capacity(128);
+        error_body(format, row.message, id, &mut body);
+        let mut fields = vec![("content-type", format.content_type().into())];
+        if row.status == 405 {
+            fields.push(("allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".to_vec()));
+        }
+        Self { status: row.status, fields, body }
+    }
+
+    /// Kong's answer to a plain request where https is wanted.
+    fn require_https(&mut self, status: u16, request: &Request) {
+        if status == 426 {
+            self.fields.push(("upgrade", b"TLS/1.2, HTTP/1.1".to_vec()));
+            return;
+        }
+        let (host, _) = uri::split_host(request.head.host());
+        let mut location = b"https://".to_vec();
+        location.extend_from_slice(host);
+        location.extend_from_slice(request.head.target());
+        self.fields.push(("location", location));
+    }
+
+    /// The answer as HTTP/1.1 sends it.
+    pub(crate) fn write(&self, method: Method, keep_alive: bool, date: &[u8], out: &mut Vec<u8>) {
+        out.extend_from_slice(b"HTTP/1.1 ");
+        out.extend_from_slice(itoa::Buffer::new().format(self.status).as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(reason_phrase(self.status).as_bytes());
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(date);
+        let mut upgrade = false;
+        for (name, value) in &self.fields {
+            upgrade |= *name == "upgrade";
+            push_name(name, out);
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(value);
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(b"Content-Length: ");
+        out.extend_from_slice(itoa::Buffer::new().format(self.body.len()).as_bytes());
+        out.extend_from_slice(match (keep_alive, upgrade) {
+            (true, false) => b"\r\n\r\n".as_slice(),
+            (true, true) => b"\r\nConnection: Upgrade\r\n\r\n",
+            (false, false) => b"\r\nConnection: close\r\n\r\n",
+            (false, true) => b"\r\nConnection: Upgrade, close\r\n\r\n",
+        });
+        if method != Method::Head {
+            out.extend_from_slice(&self.body);
+        }
+    }
+}
+
+/// Names in HTTP/1's usual spelling: `Content-Type`.
+fn push_name(name: &str, out: &mut Vec<u8>) {
+    let mut upper = true;
+    for byte in name.bytes() {
+        out.push(if upper { byte.to_ascii_uppercase() } else { byte });
+        upper = byte == b'-';
+    }
+}
+
+/// The lines that the gateway adds to a target's answer.
+pub(crate) fn added(request: &Request, out: &mut Vec<u8>) {
+    let headers = request.snapshot().settings.headers;
+    let record = &request.record;
+    if headers.via {
+        out.extend_from_slice(b"Via: 1.1 plimsoll\r\n");
+    }
+    if headers.latency {
+        let upstream = record.upstream_duration.unwrap_or_default();
+        let total = request.worker.now().saturating_duration_since(record.started);
+        out.extend_from_slice(b"X-Kong-Upstream-Latency: ");
+        out.extend_from_slice(itoa::Buffer::new().format(upstream.as_millis()).as_bytes());
+        out.extend_from_slice(b"\r\nX-Kong-Proxy-Latency: ");
+        out.extend_from_slice(itoa::Buffer::new().format(total.saturating_sub(upstream).as_millis()).as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    if headers.request_id {
+        out.extend_from_slice(b"X-Kong-Request-Id: ");
+        out.extend_from_slice(&record.id);
+        out.extend_from_slice(b"\r\n");
+    }
+}

@@ -1,0 +1,314 @@
+//! Attempts of a request on targets, until one answers or none may be made any more.
+
+use super::body::ClientSide;
+use super::connecting;
+use super::exchange::{Exchange, Http1Exchange, Http2Exchange};
+use super::failure::Failure;
+use super::forward;
+use super::hold::{self, Hold};
+use super::request::Request;
+use super::retry::Repeats;
+use super::slots::{Interrupt, Slot};
+use super::worker::Worker;
+use crate::snapshot::Service;
+use plimsoll_core::health::Outcome;
+use plimsoll_core::protocol::ResponseHead;
+use plimsoll_core::upstream::{Acquired, Ask, InFlight, Target};
+use smallvec::SmallVec;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// A target has begun to answer.
+pub(crate) struct Answered {
+    /// The head of its answer.
+    pub(crate) head: ResponseHead,
+    /// What is left to read of it.
+    pub(crate) exchange: Exchange,
+    /// The target's slot.
+    pub(crate) in_flight: InFlight,
+    /// The service that the attempt was made for: the request's, or its namesake in a newer document.
+    pub(crate) service: Arc<Service>,
+    /// Where the connection belongs when it is idle again.
+    pub(crate) profile: u64,
+}
+
+/// Targets that this request was tried on. Avoided, not excluded.
+pub(crate) type Tried = SmallVec<[Arc<Target>; 4]>;
+
+/// Tries targets until one answers.
+///
+/// # Errors
+/// Why no further attempt was made: the last one's failure, or the client's.
+pub(crate) async fn attempts<C: ClientSide>(
+    request: &mut Request,
+    client: &mut C,
+    slot: &Slot,
+) -> Result<Answered, Failure> {
+    let worker = Rc::clone(&request.worker);
+    let mut tried = Tried::new();
+    let mut hold = Hold::default();
+    let mut repeats = Repeats::default();
+    slot.arm_request(request.snapshot().settings.timeouts.request);
+    loop {
+        let (service, in_flight) = pick(request, client, slot, &mut hold, &mut tried).await?;
+        request.record.attempts += 1;
+        let began = worker.now();
+        let mut attempt =
+            Attempt { request: &mut *request, client: &mut *client, slot, service: &service, fresh: repeats.fresh };
+        let result = attempt.run(in_flight, &mut tried).await;
+        let now = worker.now();
+        let took = now.saturating_duration_since(began);
+        request.record.upstream_duration = Some(took);
+        let failed = match result {
+            Ok(answered) => {
+                answered.in_flight.target().record_latency(took, now);
+                request.upload.forget();
+                hold.answered();
+                return Ok(answered);
+            }
+            Err(failed) => failed,
+        };
+        slot.on_target(None);
+        if !repeats.allow(request, &service, &failed) {
+            return Err(failed.failure);
+        }
+        worker.telemetry.retry(service.upstream_series.id(), failed.failure.row().label);
+        request.upload.rewind();
+    }
+}
+
+/// A target for the next attempt, and the service that it is made for.
+async fn pick<C: ClientSide>(
+    request: &mut Request,
+    client: &mut C,
+    slot: &Slot,
+    hold: &mut Hold,
+    tried: &mut Tried,
+) -> Result<(Arc<Service>, InFlight), Failure> {
+    let worker = Rc::clone(&request.worker);
+    loop {
+        let service = current_service(request)?;
+        if service.unresolved {
+            return Err(Failure::NameNotResolved);
+        }
+        let ask = Ask { tried, now: worker.now(), key: 0 };
+        match worker.with_rng(|rng| service.upstream.acquire(&ask, rng)) {
+            Acquired::Got(in_flight) => return Ok((service, in_flight)),
+            Acquired::Tried { version } => {
+                hold::next_change(request, &service.upstream, version, client, slot).await?;
+                tried.clear();
+            }
+            Acquired::Empty { hold: true } => hold.wait(request, &service.upstream, client, slot).await?,
+            Acquired::Full | Acquired::Empty { hold: false } => return Err(Failure::NoTarget),
+        }
+    }
+}
+
+/// The request's service; where a newer document is being served, its namesake in that: protocol, TLS, Host and
+/// timeouts must fit the targets that the pool has now.
+fn current_service(request: &Request) -> Result<Arc<Service>, Failure> {
+    let own = request.service().ok_or(Failure::NoService)?;
+    if own.upstream.pool().generation() <= request.snapshot().generation {
+        return Ok(Arc::clone(own));
+    }
+    let current = request.worker.snapshot();
+    current.services.get(&own.name).map(Arc::clone).ok_or(Failure::NoTarget)
+}
+
+/// A failed attempt.
+pub(crate) struct Failed {
+    /// Why.
+    pub(crate) failure: Failure,
+    /// Whether the target's kernel is known to have acknowledged nothing of it.
+    pub(crate) never_acknowledged: bool,
+    /// The connection had been idle, and ended as it was used: that says nothing of the target.
+    pub(crate) stale: bool,
+    /// A runtime feeds the target, and so takes it out itself.
+    pub(crate) fed: bool,
+}
+
+struct Attempt<'a, C> {
+    request: &'a mut Request,
+    client: &'a mut C,
+    slot: &'a Slot,
+    service: &'a Arc<Service>,
+    /// Only a new connection will do: an idle one has just failed.
+    fresh: bool,
+}
+
+impl<C: ClientSide> Attempt<'_, C> {
+    async fn run(&mut self, in_flight: InFlight, tried: &mut Tried) -> Result<Answered, Failed> {
+        let worker = Rc::clone(&self.request.worker);
+        let fed = in_flight.target().fed;
+        let before_sending = |failure| Failed { failure, never_acknowledged: true, stale: false, fed };
+        self.slot.on_target(Some(in_flight.target()));
+        let way = connecting::Way { service: self.service, slot: self.slot, fresh: self.fresh };
+        let connected = connecting::connect(self.request, way, self.client, in_flight, tried).await;
+        let connected = connected.map_err(before_sending)?;
+        let target = Arc::clone(connected.in_flight.target());
+        self.request.record.target = Some(Arc::clone(&target));
+        self.slot.on_target(Some(&target));
+        let mut exchange = match connected.link {
+            connecting::Link::Http1(connection) => {
+                let out = forward::request(self.request, self.service, &target);
+                let body = self.request.head.body;
+                Exchange::Http1(Box::new(Http1Exchange::new(connection, out, self.request.head.method, body)))
+            }
+            connecting::Link::Http2(mut sender) => {
+                let parts = forward::request_parts(self.request, self.service, &target);
+                let parts = parts.map_err(before_sending)?;
+                Exchange::Http2(Box::new(Http2Exchange::new(&mut sender, parts, self.request.head.body)))
+            }
+        };
+        let mut head = worker.take_response();
+        match self.exchange(&mut exchange, &mut head).await {
+            Ok(()) => {
+                report(&worker, self.service, &target, Some(Outcome::Status(head.status)), None);
+                Ok(Answered {
+                    head,
+                    exchange,
+                    in_flight: connected.in_flight,
+                    service: Arc::clone(self.service),
+                    profile: connected.profile,
+                })
+            }
+            Err(failure) => {
+                worker.put_response(head);
+                let never_acknowledged = exchange.never_acknowledged();
+                let stale = exchange.is_reused() && failure == Failure::Closed;
+                if failure.is_targets() && !stale {
+                    report_failure(&worker, self.service, &target, &failure);
+                    tried.push(target);
+                }
+                Err(Failed { failure, never_acknowledged, stale, fed })
+            }
+        }
+    }
+
+    /// Sends the request and waits for the answer's head.
+    async fn exchange(&mut self, exchange: &mut Exchange, head: &mut ResponseHead) -> Result<(), Failure> {
+        let worker = Rc::clone(&self.request.worker);
+        let mut wait = Wait { armed: None, send_failed: None, continued: false };
+        poll_fn(|cx| self.poll_exchange(cx, &worker, exchange, head, &mut wait)).await
+    }
+
+    fn poll_exchange(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &Worker,
+        exchange: &mut Exchange,
+        head: &mut ResponseHead,
+        wait: &mut Wait,
+    ) -> Poll<Result<(), Failure>> {
+        if wait.send_failed.is_none()
+            && let Poll::Ready(Err(failure)) = exchange.poll_request(cx, worker, &mut self.request.upload, self.client)
+        {
+            if !failure.is_targets() {
+                return Poll::Ready(Err(failure));
+            }
+            // It may have answered before it closed.
+            wait.send_failed = Some(failure);
+        }
+        while let Poll::Ready(result) = exchange.poll_head(cx, worker, head) {
+            if let Err(failure) = result {
+                return Poll::Ready(Err(wait.send_failed.take().unwrap_or(failure)));
+            }
+            if head.status >= 200 || head.status == 101 {
+                return Poll::Ready(Ok(()));
+            }
+            wait.continued = true;
+            self.client.interim(head);
+        }
+        if self.client.poll_gone(cx, worker).is_ready() {
+            return Poll::Ready(Err(Failure::ClientGone));
+        }
+        self.arm(exchange, wait);
+        match self.slot.poll(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Interrupt::TimedOut) if wait.for_continue(self.request, exchange) => {
+                wait.continued = true;
+                self.client.send_continue();
+                self.arm(exchange, wait);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Poll::Ready(interrupt) => Poll::Ready(Err(self.interrupted(interrupt, exchange))),
+        }
+    }
+
+    /// Bounds the wait by what is waited for; begins again whenever something moved.
+    fn arm(&self, exchange: &Exchange, wait: &mut Wait) {
+        let state = (exchange.progress(), exchange.is_sent(), wait.continued);
+        if wait.armed == Some(state) {
+            return;
+        }
+        wait.armed = Some(state);
+        let after = if exchange.is_sent() {
+            self.service.read_timeout
+        } else if wait.for_continue(self.request, exchange) {
+            CONTINUE_AFTER
+        } else {
+            self.service.write_timeout.min(self.request.snapshot().settings.timeouts.client_body)
+        };
+        self.slot.arm(after);
+    }
+
+    fn interrupted(&self, interrupt: Interrupt, exchange: &Exchange) -> Failure {
+        match interrupt {
+            Interrupt::TimedOut if exchange.is_sent() => Failure::ReadTimeout,
+            Interrupt::TimedOut if exchange.waits_for_client() => Failure::ClientTimeout,
+            Interrupt::TimedOut => Failure::WriteTimeout,
+            Interrupt::RequestTimedOut => Failure::RequestTimeout,
+            Interrupt::GivenUp => Failure::TargetGone,
+            Interrupt::Drained => Failure::Drained,
+        }
+    }
+}
+
+/// A client that waits for `100 Continue` gets it from us after this long.
+const CONTINUE_AFTER: Duration = Duration::from_secs(1);
+
+struct Wait {
+    armed: Option<(u32, bool, bool)>,
+    send_failed: Option<Failure>,
+    /// Whether the client was told to go on, or anything else.
+    continued: bool,
+}
+
+impl Wait {
+    fn for_continue(&self, request: &Request, exchange: &Exchange) -> bool {
+        request.head.expect_continue && !self.continued && !exchange.is_sent() && request.upload.taken() == 0
+    }
+}
+
+/// Tells everyone who counts how an attempt went.
+pub(crate) fn report(
+    worker: &Worker,
+    service: &Service,
+    target: &Arc<Target>,
+    outcome: Option<Outcome>,
+    failure: Option<&'static str>,
+) {
+    worker.telemetry.attempt(worker.target_series(target), failure);
+    let pool = service.upstream.pool();
+    if let (Some(rules), Some(outcome)) = (pool.passive(), outcome)
+        && target.report(rules, outcome).is_some()
+    {
+        service.upstream.changed();
+    }
+}
+
+/// Tells everyone who counts that an attempt failed.
+pub(crate) fn report_failure(worker: &Worker, service: &Service, target: &Arc<Target>, failure: &Failure) {
+    target.record_failure(worker.now());
+    let outcome = match failure {
+        Failure::ConnectTimeout | Failure::ReadTimeout | Failure::WriteTimeout => Some(Outcome::Timeout),
+        // The runtime said so: no verdict on its health.
+        Failure::TargetGone => None,
+        _ => Some(Outcome::TcpFailure),
+    };
+    report(worker, service, target, outcome, Some(failure.row().label));
+}

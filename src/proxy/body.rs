@@ -1,0 +1,159 @@
+//! Bodies on their way: parts, and the request's body with what is kept of it for another attempt.
+
+use super::buffer::Buffer;
+use super::failure::Failure;
+use super::worker::Worker;
+use bytes::Bytes;
+use plimsoll_core::protocol::ResponseHead;
+use std::task::{Context, Poll, ready};
+
+/// A piece of a body, without its framing.
+#[derive(Debug)]
+pub(crate) enum Part {
+    /// Bytes in a pooled buffer.
+    Buffer(Buffer),
+    /// Bytes of an HTTP/2 frame, or kept ones.
+    Bytes(Bytes),
+    /// Trailer lines (`name: value\r\n`), safe to send on. Nothing follows.
+    Trailers(Vec<u8>),
+}
+
+impl Part {
+    /// Its bytes; none of trailers.
+    #[must_use]
+    pub(crate) fn data(&self) -> &[u8] {
+        match self {
+            Self::Buffer(buffer) => buffer.data(),
+            Self::Bytes(bytes) => bytes,
+            Self::Trailers(_) => &[],
+        }
+    }
+
+    /// Gives its buffer back.
+    pub(crate) fn recycle(self, worker: &Worker) {
+        if let Self::Buffer(buffer) = self {
+            worker.buffers.put(buffer);
+        }
+    }
+}
+
+/// The client's side of a request, whichever protocol it speaks.
+pub(crate) trait ClientSide {
+    /// The next part of the request's body; `None` when it is complete.
+    fn poll_part(&mut self, cx: &mut Context<'_>, worker: &Worker) -> Poll<Result<Option<Part>, Failure>>;
+
+    /// Passes an interim answer (1xx) on, where the protocol can.
+    fn interim(&mut self, head: &ResponseHead);
+
+    /// Tells a client that waits for `100 Continue` to go on.
+    fn send_continue(&mut self);
+
+    /// Ready once the client is known to have left. Also sends what interim answers are still to be sent.
+    fn poll_gone(&mut self, cx: &mut Context<'_>, worker: &Worker) -> Poll<()>;
+}
+
+/// A request's body as attempts see it: what was kept of it first, then what still comes.
+#[derive(Debug, Default)]
+pub(crate) struct Upload {
+    kept: Vec<u8>,
+    trailers: Option<Vec<u8>>,
+    /// Bytes that may be kept.
+    limit: usize,
+    /// Bytes of `kept` that this attempt has been given.
+    at: usize,
+    /// Whether everything that was taken from the client is still kept.
+    complete: bool,
+    ended: bool,
+    /// Bytes taken from the client.
+    taken: u64,
+    /// Bytes that may be taken.
+    max: Option<u64>,
+}
+
+impl Upload {
+    /// A body of which `limit` bytes are kept for another attempt, and which may have `max` bytes.
+    #[must_use]
+    pub(crate) fn new(has_body: bool, limit: usize, max: Option<u64>) -> Self {
+        Self { limit, max, complete: true, ended: !has_body, ..Self::default() }
+    }
+
+    /// Whether another attempt could send the body again.
+    #[must_use]
+    pub(crate) fn can_repeat(&self) -> bool {
+        self.complete
+    }
+
+    /// Whether all of the body was taken from the client.
+    #[must_use]
+    pub(crate) fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Bytes taken from the client so far.
+    #[must_use]
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// Begins again with the first byte, for another attempt.
+    pub(crate) fn rewind(&mut self) {
+        self.at = 0;
+    }
+
+    /// Nothing will be repeated any more: an answer has begun.
+    pub(crate) fn forget(&mut self) {
+        if self.at >= self.kept.len() {
+            self.kept = Vec::new();
+            self.at = 0;
+        }
+        self.complete = self.taken == 0;
+        self.limit = 0;
+    }
+
+    /// The next part for this attempt; `None` when the body is complete.
+    ///
+    /// # Errors
+    /// What is wrong with the client, or its body.
+    pub(crate) fn poll_part<C: ClientSide>(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &Worker,
+        client: &mut C,
+    ) -> Poll<Result<Option<Part>, Failure>> {
+        if let Some(rest) = self.kept.get(self.at..).filter(|rest| !rest.is_empty()) {
+            let part = Bytes::copy_from_slice(rest);
+            self.at = self.kept.len();
+            return Poll::Ready(Ok(Some(Part::Bytes(part))));
+        }
+        if self.ended {
+            return Poll::Ready(Ok(self.trailers.take().map(Part::Trailers)));
+        }
+        let part = ready!(client.poll_part(cx, worker))?;
+        match &part {
+            None => self.ended = true,
+            Some(Part::Trailers(_)) => {
+                // A request with trailers is not repeated: they are rare, and are not kept.
+                self.ended = true;
+                self.complete = false;
+            }
+            Some(part) => self.keep(part.data())?,
+        }
+        Poll::Ready(Ok(part))
+    }
+
+    fn keep(&mut self, data: &[u8]) -> Result<(), Failure> {
+        self.taken += data.len() as u64;
+        if self.max.is_some_and(|max| self.taken > max) {
+            return Err(Failure::BodyTooLarge);
+        }
+        if self.complete && self.kept.len() + data.len() <= self.limit {
+            self.kept.extend_from_slice(data);
+            self.at = self.kept.len();
+        } else {
+            self.complete = false;
+            self.kept = Vec::new();
+            self.at = 0;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,272 @@
+//! Buffers of a worker, pooled. An idle connection holds none.
+
+use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, ReadBuf};
+
+/// Room in front of what is read, so that a new head or a chunk's size can be laid before it and all be sent at once.
+pub(crate) const FRONT_ROOM: usize = 1024;
+/// Room behind what is read, for a chunk's end and the last chunk: `\r\n0\r\n\r\n`.
+const BACK_ROOM: usize = 8;
+/// What one read takes at the most.
+const READ: usize = 64 << 10;
+/// What one read takes at the most in long bodies: a system call for each 64 KiB cost 20 % more.
+const LONG_READ: usize = 256 << 10;
+/// Buffers that a worker keeps of each kind.
+const KEPT: usize = 64;
+const KEPT_LONG: usize = 16;
+/// A grown head buffer is not kept: one large head should not cost memory for ever.
+pub(super) const HEAD_KEPT: usize = 16 << 10;
+/// Capacity that a head buffer begins with.
+const HEAD: usize = 2 << 10;
+
+/// A buffer with room at both ends.
+#[derive(Debug)]
+pub(crate) struct Buffer {
+    bytes: Box<[u8]>,
+    start: usize,
+    end: usize,
+}
+
+impl Buffer {
+    fn new(read: usize) -> Self {
+        let bytes = vec![0; FRONT_ROOM + read + BACK_ROOM].into_boxed_slice();
+        Self { bytes, start: FRONT_ROOM, end: FRONT_ROOM }
+    }
+
+    /// What it holds.
+    #[inline]
+    #[must_use]
+    pub(crate) fn data(&self) -> &[u8] {
+        self.bytes.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// How much it holds.
+    #[inline]
+    #[must_use]
+    pub(crate) fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Whether it holds nothing.
+    #[inline]
+    #[must_use]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Whether it is of the large kind.
+    #[must_use]
+    pub(crate) fn is_long(&self) -> bool {
+        self.bytes.len() > FRONT_ROOM + READ + BACK_ROOM
+    }
+
+    /// Whether a read could add to it.
+    #[must_use]
+    pub(crate) fn has_space(&self) -> bool {
+        self.end < self.bytes.len() - BACK_ROOM
+    }
+
+    /// Takes `count` bytes off the front.
+    #[inline]
+    pub(crate) fn advance(&mut self, count: usize) {
+        self.start = (self.start + count).min(self.end);
+    }
+
+    /// Keeps the first `count` bytes.
+    #[inline]
+    pub(crate) fn truncate(&mut self, count: usize) {
+        self.end = self.end.min(self.start + count);
+    }
+
+    /// Forgets what it holds.
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        self.start = FRONT_ROOM;
+        self.end = FRONT_ROOM;
+    }
+
+    /// Lays bytes before what it holds; false, and nothing done, if they do not fit.
+    #[inline]
+    pub(crate) fn prepend(&mut self, bytes: &[u8]) -> bool {
+        let Some(start) = self.start.checked_sub(bytes.len()) else { return false };
+        if let Some(room) = self.bytes.get_mut(start..self.start) {
+            room.copy_from_slice(bytes);
+            self.start = start;
+        }
+        true
+    }
+
+    /// Lays bytes behind what it holds; false, and nothing done, if they do not fit.
+    #[inline]
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> bool {
+        match self.bytes.get_mut(self.end..self.end + bytes.len()) {
+            Some(room) => {
+                room.copy_from_slice(bytes);
+                self.end += bytes.len();
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The whole store with the range that is filled, for decoders that work in place.
+    pub(crate) fn parts(&mut self) -> (&mut [u8], usize, usize) {
+        (&mut self.bytes, self.start, self.end)
+    }
+
+    /// Sets what it holds to `start..end` of its store.
+    pub(crate) fn set(&mut self, start: usize, end: usize) {
+        debug_assert!(start <= end && end <= self.bytes.len(), "a range inside the store");
+        self.start = start;
+        self.end = end;
+    }
+
+    /// Moves what it holds to the front, so that as much as possible can be read behind it.
+    pub(crate) fn compact(&mut self) {
+        if self.start > FRONT_ROOM {
+            self.bytes.copy_within(self.start..self.end, FRONT_ROOM);
+            self.end -= self.start - FRONT_ROOM;
+            self.start = FRONT_ROOM;
+        }
+    }
+
+    /// Reads once, behind what it holds. Zero: the end of the stream, or no space.
+    #[inline]
+    pub(crate) fn poll_read<S: AsyncRead + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut S,
+    ) -> Poll<io::Result<usize>> {
+        let limit = self.bytes.len() - BACK_ROOM;
+        let Some(space) = self.bytes.get_mut(self.end..limit) else { return Poll::Ready(Ok(0)) };
+        let mut read = ReadBuf::new(space);
+        ready!(Pin::new(stream).poll_read(cx, &mut read))?;
+        let count = read.filled().len();
+        self.end += count;
+        Poll::Ready(Ok(count))
+    }
+}
+
+/// The buffers that a worker keeps.
+#[derive(Default)]
+pub(crate) struct Buffers {
+    short: RefCell<Vec<Buffer>>,
+    long: RefCell<Vec<Buffer>>,
+    heads: RefCell<Vec<Vec<u8>>>,
+}
+
+impl Buffers {
+    /// An empty buffer.
+    #[inline]
+    #[must_use]
+    pub(crate) fn take(&self) -> Buffer {
+        self.short.borrow_mut().pop().unwrap_or_else(|| Buffer::new(READ))
+    }
+
+    /// An empty buffer for a long body.
+    #[must_use]
+    pub(crate) fn take_long(&self) -> Buffer {
+        self.long.borrow_mut().pop().unwrap_or_else(|| Buffer::new(LONG_READ))
+    }
+
+    /// Gives a buffer back.
+    #[inline]
+    pub(crate) fn put(&self, mut buffer: Buffer) {
+        buffer.clear();
+        let (pool, kept) = if buffer.is_long() { (&self.long, KEPT_LONG) } else { (&self.short, KEPT) };
+        let mut pool = pool.borrow_mut();
+        if pool.len() < kept {
+            pool.push(buffer);
+        }
+    }
+
+    /// An empty byte string for a head.
+    #[inline]
+    #[must_use]
+    pub(crate) fn take_head(&self) -> Vec<u8> {
+        self.heads.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(HEAD))
+    }
+
+    /// Gives a byte string back.
+    #[inline]
+    pub(crate) fn put_head(&self, mut head: Vec<u8>) {
+        let mut heads = self.heads.borrow_mut();
+        if heads.len() < KEPT * 4 && head.capacity() <= HEAD_KEPT {
+            head.clear();
+            heads.push(head);
+        }
+    }
+
+    /// Reads into a pooled buffer that is held only if there is something to hold: on `Pending` it goes back at once.
+    /// `None`: the end of the stream, or an error, which is the same to one who waits.
+    #[inline]
+    pub(crate) fn poll_take<S: AsyncRead + Unpin>(&self, cx: &mut Context<'_>, stream: &mut S) -> Poll<Option<Buffer>> {
+        let mut buffer = self.take();
+        match buffer.poll_read(cx, stream) {
+            Poll::Ready(Ok(count)) if count > 0 => Poll::Ready(Some(buffer)),
+            Poll::Pending => {
+                self.put(buffer);
+                Poll::Pending
+            }
+            Poll::Ready(_) => {
+                self.put(buffer);
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    /// As [`Self::poll_take`], with a large buffer that is filled until nothing more is there.
+    pub(crate) fn poll_take_long<S: AsyncRead + Unpin>(
+        &self,
+        cx: &mut Context<'_>,
+        stream: &mut S,
+    ) -> Poll<Option<Buffer>> {
+        let mut buffer = self.take_long();
+        while buffer.has_space() {
+            match buffer.poll_read(cx, stream) {
+                Poll::Ready(Ok(count)) if count > 0 => {}
+                Poll::Pending if buffer.is_empty() => {
+                    self.put(buffer);
+                    return Poll::Pending;
+                }
+                Poll::Ready(_) if buffer.is_empty() => {
+                    self.put(buffer);
+                    return Poll::Ready(None);
+                }
+                // What is there goes first; an end of the stream comes again at the next read.
+                _ => break,
+            }
+        }
+        Poll::Ready(Some(buffer))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_and_chunk_frames_fit_around_what_was_read() {
+        let mut buffer = Buffer::new(16);
+        assert!(buffer.append(b"body"));
+        assert!(buffer.prepend(b"head "));
+        assert!(buffer.append(b"\r\n"));
+        assert_eq!(buffer.data(), b"head body\r\n");
+        assert!(!buffer.prepend(&[0; FRONT_ROOM]));
+        assert!(!buffer.append(&[0; 64]));
+        assert_eq!(buffer.len(), 11);
+    }
+
+    #[test]
+    fn what_is_left_moves_to_the_front() {
+        let mut buffer = Buffer::new(16);
+        assert!(buffer.append(b"one two"));
+        buffer.advance(4);
+        buffer.compact();
+        assert_eq!(buffer.data(), b"two");
+        assert!(buffer.has_space());
+    }
+}

@@ -1,0 +1,262 @@
+//! A connection for an attempt: an idle one, or a new one; after a while a second one beside it, to another target.
+//!
+//! A container that vanished is a black hole, not a refusal: connects to it get no answer at all. So a connect that has not
+//! been answered after 250 ms gets company, and the first to be made wins.
+
+use super::attempt::{Tried, report_failure};
+use super::body::ClientSide;
+use super::failure::Failure;
+use super::forward;
+use super::request::Request;
+use super::slots::{Interrupt, Slot};
+use super::worker::Worker;
+use crate::connect::{self, PipeBody, TargetConnection};
+use crate::snapshot::Service;
+use hyper::client::conn::http2::SendRequest;
+use plimsoll_core::model::{Cause, Causes};
+use plimsoll_core::protocol::uri;
+use plimsoll_core::upstream::{Acquired, Ask, InFlight, Target};
+use rustc_hash::FxHasher;
+use smallvec::SmallVec;
+use std::future::{Future, poll_fn};
+use std::hash::Hasher;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+/// After so long without an answer, a second connect is begun.
+const SECOND_AFTER: Duration = Duration::from_millis(250);
+
+/// A connection that may carry the attempt.
+pub(crate) enum Link {
+    /// HTTP/1.1, for this request alone.
+    Http1(TargetConnection),
+    /// HTTP/2, shared.
+    Http2(SendRequest<PipeBody>),
+}
+
+/// A link to a target whose slot is taken.
+pub(crate) struct Connected {
+    /// The connection.
+    pub(crate) link: Link,
+    /// The target's slot.
+    pub(crate) in_flight: InFlight,
+    /// Where the connection belongs when it is idle again.
+    pub(crate) profile: u64,
+}
+
+/// How an attempt is connected.
+#[derive(Clone, Copy)]
+pub(crate) struct Way<'a> {
+    /// Whose target it is.
+    pub(crate) service: &'a Arc<Service>,
+    /// What bounds it in time.
+    pub(crate) slot: &'a Slot,
+    /// Only a new connection will do.
+    pub(crate) fresh: bool,
+}
+
+type Connecting = Pin<Box<dyn Future<Output = io::Result<Link>>>>;
+
+struct Candidate {
+    connecting: Connecting,
+    in_flight: InFlight,
+    profile: u64,
+}
+
+/// Connects to the target of `in_flight`, or to another one that answers sooner.
+///
+/// # Errors
+/// Why no connection was made. Targets that failed are added to `tried`.
+pub(crate) async fn connect<C: ClientSide>(
+    request: &Request,
+    way: Way<'_>,
+    client: &mut C,
+    in_flight: InFlight,
+    tried: &mut Tried,
+) -> Result<Connected, Failure> {
+    let Way { service, slot, fresh } = way;
+    let worker = &request.worker;
+    let (server_name, profile) = profile(request, service, in_flight.target());
+    if let Some(link) = kept(worker, service, in_flight.target(), profile, fresh) {
+        return Ok(Connected { link, in_flight, profile });
+    }
+    let mut race = Race {
+        worker: Rc::clone(worker),
+        service,
+        slot,
+        tried,
+        began: worker.now(),
+        candidates: SmallVec::new(),
+        second: false,
+    };
+    race.add(in_flight, profile, server_name);
+    slot.arm(SECOND_AFTER.min(service.connect_timeout));
+    let result = poll_fn(|cx| race.poll(cx, request, client)).await;
+    slot.disarm();
+    result
+}
+
+/// What shapes the connection: the name asked for under TLS, and the hash of all of it.
+fn profile(request: &Request, service: &Service, target: &Target) -> (String, u64) {
+    if service.connect.tls.is_none() {
+        return (String::new(), service.connect.hash);
+    }
+    let (name, _) = uri::split_host(forward::host(request, service, target));
+    let name = String::from_utf8_lossy(name).into_owned();
+    let mut hasher = FxHasher::default();
+    hasher.write_u64(service.connect.hash);
+    hasher.write(name.as_bytes());
+    (name, hasher.finish())
+}
+
+fn kept(worker: &Worker, service: &Service, target: &Arc<Target>, profile: u64, fresh: bool) -> Option<Link> {
+    if service.connect.http2 {
+        return worker.http2.get(target, profile).map(Link::Http2);
+    }
+    if fresh {
+        return None;
+    }
+    worker.idle.take(target, profile, worker.slots.tick()).map(Link::Http1)
+}
+
+async fn new_link(
+    worker: Rc<Worker>,
+    service: Arc<Service>,
+    target: Arc<Target>,
+    name: String,
+    profile: u64,
+) -> io::Result<Link> {
+    let connection = connect::connect(&target, service.connect.tls.as_ref(), &name).await?;
+    if !service.connect.http2 {
+        return Ok(Link::Http1(connection));
+    }
+    let sender = connect::handshake(connection.stream).await.map_err(io::Error::other)?;
+    worker.http2.put(&target, profile, sender.clone());
+    Ok(Link::Http2(sender))
+}
+
+struct Race<'a> {
+    worker: Rc<Worker>,
+    service: &'a Arc<Service>,
+    slot: &'a Slot,
+    tried: &'a mut Tried,
+    began: Instant,
+    candidates: SmallVec<[Candidate; 2]>,
+    second: bool,
+}
+
+impl Race<'_> {
+    fn add(&mut self, in_flight: InFlight, profile: u64, server_name: String) {
+        let target = Arc::clone(in_flight.target());
+        let connecting =
+            Box::pin(new_link(Rc::clone(&self.worker), Arc::clone(self.service), target, server_name, profile));
+        self.candidates.push(Candidate { connecting, in_flight, profile });
+    }
+
+    fn poll<C: ClientSide>(
+        &mut self,
+        cx: &mut Context<'_>,
+        request: &Request,
+        client: &mut C,
+    ) -> Poll<Result<Connected, Failure>> {
+        let mut last = None;
+        let mut index = 0;
+        while let Some(candidate) = self.candidates.get_mut(index) {
+            match candidate.connecting.as_mut().poll(cx) {
+                Poll::Pending => index += 1,
+                Poll::Ready(Ok(link)) => {
+                    let Candidate { in_flight, profile, .. } = self.candidates.swap_remove(index);
+                    return Poll::Ready(Ok(Connected { link, in_flight, profile }));
+                }
+                Poll::Ready(Err(error)) => last = Some(self.failed(index, failure_of(&error))),
+            }
+        }
+        if self.candidates.is_empty() {
+            return Poll::Ready(Err(last.unwrap_or(Failure::ConnectFailed)));
+        }
+        if client.poll_gone(cx, &self.worker).is_ready() {
+            return Poll::Ready(Err(Failure::ClientGone));
+        }
+        match self.slot.poll(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(interrupt) => self.interrupted(cx, request, interrupt),
+        }
+    }
+
+    fn interrupted(
+        &mut self,
+        cx: &mut Context<'_>,
+        request: &Request,
+        interrupt: Interrupt,
+    ) -> Poll<Result<Connected, Failure>> {
+        match interrupt {
+            Interrupt::RequestTimedOut => return Poll::Ready(Err(Failure::RequestTimeout)),
+            Interrupt::Drained => return Poll::Ready(Err(Failure::Drained)),
+            Interrupt::GivenUp => {
+                self.slot.on_target(None);
+                let gone = |candidate: &Candidate| candidate.in_flight.target().causes().intersects(Causes::CUT_OFF);
+                while let Some(index) = self.candidates.iter().position(gone) {
+                    drop(self.failed(index, Failure::TargetGone));
+                }
+                if self.candidates.is_empty() {
+                    return Poll::Ready(Err(Failure::TargetGone));
+                }
+            }
+            Interrupt::TimedOut => {
+                let passed = self.worker.now().saturating_duration_since(self.began);
+                if passed >= self.service.connect_timeout {
+                    while !self.candidates.is_empty() {
+                        drop(self.failed(0, Failure::ConnectTimeout));
+                    }
+                    return Poll::Ready(Err(Failure::ConnectTimeout));
+                }
+                if !self.second {
+                    self.second = true;
+                    self.begin_second(request);
+                }
+                self.slot.arm(self.service.connect_timeout.saturating_sub(passed));
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Begins a connect to another target, if there is one.
+    fn begin_second(&mut self, request: &Request) {
+        let mut avoid = self.tried.clone();
+        avoid.extend(self.candidates.iter().map(|candidate| Arc::clone(candidate.in_flight.target())));
+        let ask = Ask { tried: &avoid, now: self.worker.now(), key: 0 };
+        let acquired = self.worker.with_rng(|rng| self.service.upstream.acquire(&ask, rng));
+        let Acquired::Got(in_flight) = acquired else { return };
+        if avoid.iter().any(|target| Arc::ptr_eq(target, in_flight.target())) {
+            return;
+        }
+        let (server_name, profile) = profile(request, self.service, in_flight.target());
+        self.add(in_flight, profile, server_name);
+    }
+
+    fn failed(&mut self, index: usize, failure: Failure) -> Failure {
+        let candidate = self.candidates.swap_remove(index);
+        let target = candidate.in_flight.target();
+        // What a runtime feeds is out until an event or a probe says otherwise. A document's target answers to Kong's
+        // counters alone.
+        if failure == Failure::ConnectRefused && target.fed && target.set(Cause::Refused) {
+            self.service.upstream.changed();
+        }
+        report_failure(&self.worker, self.service, target, &failure);
+        self.tried.push(Arc::clone(target));
+        failure
+    }
+}
+
+fn failure_of(error: &io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Failure::ConnectRefused,
+        io::ErrorKind::TimedOut => Failure::ConnectTimeout,
+        _ => Failure::ConnectFailed,
+    }
+}

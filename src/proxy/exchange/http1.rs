@@ -1,0 +1,398 @@
+//! A request on an HTTP/1.1 connection to a target.
+
+use crate::connect::{Stream, TargetConnection, bytes_acknowledged};
+use crate::proxy::body::{ClientSide, Part, Upload};
+use crate::proxy::buffer::Buffer;
+use crate::proxy::failure::Failure;
+use crate::proxy::worker::Worker;
+use plimsoll_core::protocol::h1::{ChunkDecoder, HeadScan, parse_response, write_chunk_head};
+use plimsoll_core::protocol::{BodyLength, Method, ResponseHead};
+use plimsoll_core::upstream::Target;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+/// Body bytes up to here are sent in one call together with the head.
+const GATHER: usize = 16 << 10;
+/// A body of which more is left than this is read in large pieces.
+const LONG_BODY: u64 = 64 << 10;
+/// An answer's head at the most, bytes.
+const HEAD_MAX: usize = 60 << 10;
+
+/// Where the reading of an answer is.
+enum Reading {
+    Head,
+    Length(u64),
+    Chunked(Box<ChunkDecoder>),
+    UntilClose,
+    /// The connection belongs to the upgraded protocol.
+    Upgraded,
+    /// Nothing but these trailers is left.
+    Trailers(Vec<u8>),
+    Done,
+}
+
+/// A request under way.
+pub(crate) struct Http1Exchange {
+    connection: TargetConnection,
+    /// Bytes to send: the head, small parts, the framing between large ones.
+    out: Vec<u8>,
+    out_at: usize,
+    /// A large part to send after `out`, and how much of it was sent.
+    part: Option<(Part, usize)>,
+    /// Whether the part is followed by a chunk's end.
+    part_in_chunk: bool,
+    chunked: bool,
+    uploaded: bool,
+    sent: bool,
+    progress: u32,
+    /// What the kernel had seen acknowledged when the request began.
+    acknowledged_before: u64,
+    method: Method,
+    input: Option<Buffer>,
+    scan: HeadScan,
+    reading: Reading,
+    reusable: bool,
+}
+
+impl Http1Exchange {
+    /// Begins a request whose head is `out`.
+    #[must_use]
+    pub(crate) fn new(connection: TargetConnection, out: Vec<u8>, method: Method, body: BodyLength) -> Self {
+        let acknowledged_before = match connection.stream.tcp() {
+            // Bytes on the wire are not known under TLS: ask, but only where the answer can matter.
+            Some(tcp) if connection.stream.is_tls() && !method.is_idempotent() => bytes_acknowledged(tcp).unwrap_or(0),
+            // The SYN counts as one.
+            _ => connection.written + 1,
+        };
+        Self {
+            connection,
+            out,
+            out_at: 0,
+            part: None,
+            part_in_chunk: false,
+            chunked: body == BodyLength::Chunked,
+            uploaded: body == BodyLength::None,
+            sent: false,
+            progress: 0,
+            acknowledged_before,
+            method,
+            input: None,
+            scan: HeadScan::new(),
+            reading: Reading::Head,
+            reusable: false,
+        }
+    }
+
+    pub(super) fn is_sent(&self) -> bool {
+        self.sent
+    }
+
+    pub(super) fn progress(&self) -> u32 {
+        self.progress
+    }
+
+    /// Whether nothing of the answer is left to read.
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self.reading, Reading::Done)
+    }
+
+    /// Whether the request waits for more of the client's body, rather than for the target to take it.
+    pub(super) fn waits_for_client(&self) -> bool {
+        !self.uploaded && self.part.is_none() && self.out_at >= self.out.len()
+    }
+
+    pub(super) fn is_reused(&self) -> bool {
+        self.connection.reused
+    }
+
+    pub(super) fn never_acknowledged(&self) -> bool {
+        let Some(tcp) = self.connection.stream.tcp() else { return false };
+        if self.connection.stream.is_tls() && self.method.is_idempotent() {
+            return false;
+        }
+        bytes_acknowledged(tcp).is_some_and(|acknowledged| acknowledged <= self.acknowledged_before)
+    }
+
+    pub(super) fn poll_request<C: ClientSide>(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &Worker,
+        upload: &mut Upload,
+        client: &mut C,
+    ) -> Poll<Result<(), Failure>> {
+        if self.sent {
+            return Poll::Ready(Ok(()));
+        }
+        loop {
+            let waits_for_client = self.gather(cx, worker, upload, client)?;
+            ready!(self.poll_write(cx, worker)).map_err(|_| Failure::Closed)?;
+            if self.uploaded && self.part.is_none() {
+                self.sent = true;
+                worker.buffers.put_head(std::mem::take(&mut self.out));
+                return Poll::Ready(Ok(()));
+            }
+            if waits_for_client {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Takes what the client has for us, up to one large part; true if it has nothing more now.
+    fn gather<C: ClientSide>(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &Worker,
+        upload: &mut Upload,
+        client: &mut C,
+    ) -> Result<bool, Failure> {
+        while !self.uploaded && self.part.is_none() && self.out.len() - self.out_at < GATHER {
+            match upload.poll_part(cx, worker, client) {
+                Poll::Pending => return Ok(true),
+                Poll::Ready(Err(failure)) => return Err(failure),
+                Poll::Ready(Ok(Some(Part::Trailers(lines)))) => self.end_upload(&lines),
+                Poll::Ready(Ok(None)) => self.end_upload(&[]),
+                Poll::Ready(Ok(Some(part))) => {
+                    self.progress = self.progress.wrapping_add(1);
+                    self.queue(part, worker);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn queue(&mut self, mut part: Part, worker: &Worker) {
+        let length = part.data().len();
+        if length == 0 {
+            part.recycle(worker);
+            return;
+        }
+        let mut size = [0; 18];
+        let size_length = if self.chunked { write_chunk_head(length, &mut size) } else { 0 };
+        let size = size.get(..size_length).unwrap_or_default();
+        if length <= GATHER {
+            self.out.extend_from_slice(size);
+            self.out.extend_from_slice(part.data());
+            if self.chunked {
+                self.out.extend_from_slice(b"\r\n");
+            }
+            part.recycle(worker);
+            return;
+        }
+        self.part_in_chunk = self.chunked;
+        if let (Part::Buffer(buffer), true) = (&mut part, self.chunked)
+            && buffer.prepend(size)
+        {
+            self.part_in_chunk = !buffer.append(b"\r\n");
+        } else {
+            self.out.extend_from_slice(size);
+        }
+        self.part = Some((part, 0));
+    }
+
+    fn end_upload(&mut self, trailers: &[u8]) {
+        self.uploaded = true;
+        if self.chunked {
+            self.out.extend_from_slice(b"0\r\n");
+            self.out.extend_from_slice(trailers);
+            self.out.extend_from_slice(b"\r\n");
+        }
+    }
+
+    /// Sends `out` and then the part.
+    fn poll_write(&mut self, cx: &mut Context<'_>, worker: &Worker) -> Poll<std::io::Result<()>> {
+        loop {
+            if self.out_at < self.out.len() {
+                let before = self.out_at;
+                let result = self.connection.stream.poll_write_all(cx, &self.out, &mut self.out_at);
+                self.count(self.out_at - before);
+                ready!(result)?;
+            }
+            self.out.clear();
+            self.out_at = 0;
+            let Some((part, at)) = &mut self.part else { return Poll::Ready(Ok(())) };
+            let before = *at;
+            let result = self.connection.stream.poll_write_all(cx, part.data(), at);
+            let moved = *at - before;
+            self.count(moved);
+            ready!(result)?;
+            if let Some((part, _)) = self.part.take() {
+                part.recycle(worker);
+            }
+            if self.part_in_chunk {
+                self.out.extend_from_slice(b"\r\n");
+            }
+        }
+    }
+
+    fn count(&mut self, moved: usize) {
+        if moved > 0 {
+            self.connection.written += moved as u64;
+            self.progress = self.progress.wrapping_add(1);
+        }
+    }
+
+    pub(super) fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &Worker,
+        head: &mut ResponseHead,
+    ) -> Poll<Result<(), Failure>> {
+        loop {
+            let Some(buffer) = self.input.as_mut().filter(|buffer| !buffer.is_empty()) else {
+                self.recycle_input(worker);
+                match ready!(worker.buffers.poll_take(cx, &mut self.connection.stream)) {
+                    Some(buffer) => self.input = Some(buffer),
+                    None => return Poll::Ready(Err(Failure::Closed)),
+                }
+                continue;
+            };
+            let found = self.scan.find(buffer.data()).map_err(|error| Failure::BadResponse(error.reason()))?;
+            if let Some(range) = found {
+                let end = range.end;
+                let bytes = buffer.data().get(range).unwrap_or_default();
+                parse_response(bytes, self.method, head).map_err(|error| Failure::BadResponse(error.reason()))?;
+                buffer.advance(end);
+                self.scan.reset();
+                self.begin_body(head);
+                return Poll::Ready(Ok(()));
+            }
+            if buffer.len() > HEAD_MAX {
+                return Poll::Ready(Err(Failure::BadResponse("a head over 60 KiB")));
+            }
+            buffer.compact();
+            match ready!(buffer.poll_read(cx, &mut self.connection.stream)) {
+                Ok(count) if count > 0 => {}
+                _ => return Poll::Ready(Err(Failure::Closed)),
+            }
+        }
+    }
+
+    fn begin_body(&mut self, head: &ResponseHead) {
+        if head.status == 101 {
+            self.reading = Reading::Upgraded;
+            return;
+        }
+        if head.status < 200 {
+            return;
+        }
+        self.reusable = head.keep_alive && head.body != BodyLength::UntilClose;
+        self.connection.idle_limit = head.keep_alive_timeout;
+        self.reading = match head.body {
+            BodyLength::None | BodyLength::Length(0) => Reading::Done,
+            BodyLength::Length(length) => Reading::Length(length),
+            BodyLength::Chunked => Reading::Chunked(Box::new(ChunkDecoder::new())),
+            BodyLength::UntilClose => Reading::UntilClose,
+        };
+    }
+
+    pub(super) fn poll_part(&mut self, cx: &mut Context<'_>, worker: &Worker) -> Poll<Result<Option<Part>, Failure>> {
+        loop {
+            let left = match &mut self.reading {
+                Reading::Done => return Poll::Ready(Ok(None)),
+                Reading::Trailers(lines) => {
+                    let lines = std::mem::take(lines);
+                    self.reading = Reading::Done;
+                    return Poll::Ready(Ok(Some(Part::Trailers(lines))));
+                }
+                Reading::Length(left) => *left,
+                _ => 0,
+            };
+            let Some(mut buffer) = ready!(self.poll_buffer(cx, worker, left > LONG_BODY)) else {
+                return Poll::Ready(self.end_of_stream());
+            };
+            match self.reading {
+                Reading::Length(left) => self.count_down(left, &mut buffer),
+                Reading::Chunked(_) => self.decode(&mut buffer)?,
+                _ => {}
+            }
+            if buffer.is_empty() {
+                // Only framing: go on with what follows.
+                worker.buffers.put(buffer);
+                continue;
+            }
+            return Poll::Ready(Ok(Some(Part::Buffer(buffer))));
+        }
+    }
+
+    fn count_down(&mut self, left: u64, buffer: &mut Buffer) {
+        let length = buffer.len() as u64;
+        if length > left {
+            // Bytes that no request asked for: they end the connection.
+            self.reusable = false;
+            buffer.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+        }
+        let left = left.saturating_sub(length);
+        self.reading = if left == 0 { Reading::Done } else { Reading::Length(left) };
+    }
+
+    fn decode(&mut self, buffer: &mut Buffer) -> Result<(), Failure> {
+        let Reading::Chunked(decoder) = &mut self.reading else { return Ok(()) };
+        let (bytes, start, end) = buffer.parts();
+        let decoded = decoder.decode(bytes, start, end).map_err(|_| Failure::BadResponse("broken chunks"))?;
+        buffer.set(start, decoded.data_end);
+        if decoded.finished {
+            if decoded.consumed < end {
+                self.reusable = false;
+            }
+            let trailers = decoder.trailers().to_vec();
+            self.reading = if trailers.is_empty() { Reading::Done } else { Reading::Trailers(trailers) };
+        }
+        Ok(())
+    }
+
+    fn end_of_stream(&mut self) -> Result<Option<Part>, Failure> {
+        self.reusable = false;
+        match self.reading {
+            Reading::UntilClose | Reading::Upgraded => {
+                self.reading = Reading::Done;
+                Ok(None)
+            }
+            _ => Err(Failure::AnswerCut),
+        }
+    }
+
+    /// A buffer with something in it; `None` at the end of the stream.
+    fn poll_buffer(&mut self, cx: &mut Context<'_>, worker: &Worker, long: bool) -> Poll<Option<Buffer>> {
+        if let Some(buffer) = self.input.take() {
+            if !buffer.is_empty() {
+                return Poll::Ready(Some(buffer));
+            }
+            worker.buffers.put(buffer);
+        }
+        if long {
+            worker.buffers.poll_take_long(cx, &mut self.connection.stream)
+        } else {
+            worker.buffers.poll_take(cx, &mut self.connection.stream)
+        }
+    }
+
+    fn recycle_input(&mut self, worker: &Worker) {
+        if let Some(buffer) = self.input.take() {
+            worker.buffers.put(buffer);
+        }
+    }
+
+    /// The raw connection, with what was read of the upgraded protocol already.
+    #[must_use]
+    pub(crate) fn into_upgraded(self) -> (Stream, Option<Buffer>) {
+        (self.connection.stream, self.input)
+    }
+
+    pub(super) fn finish(mut self, worker: &Worker, target: &Arc<Target>, profile: u64) {
+        let clean = self.input.as_ref().is_none_or(Buffer::is_empty);
+        self.recycle_input(worker);
+        if !(self.reusable && clean && self.sent && matches!(self.reading, Reading::Done)) {
+            return;
+        }
+        let snapshot = worker.snapshot();
+        let mut idle = snapshot.settings.timeouts.upstream_idle;
+        if let Some(limit) = self.connection.idle_limit {
+            // A second before the target would close it: a request must not meet its FIN.
+            idle = idle.min(Duration::from_secs(u64::from(limit.saturating_sub(1))));
+        }
+        let cap = worker.idle_cap(snapshot.settings.limits.upstream_idle_connections);
+        let expires = worker.slots.after(idle);
+        worker.idle.put(target, profile, self.connection, expires, cap);
+    }
+}

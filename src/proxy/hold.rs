@@ -1,0 +1,114 @@
+//! Waiting for a target: while none can be picked, and after all were tried.
+
+use super::body::ClientSide;
+use super::failure::Failure;
+use super::request::Request;
+use super::slots::{Interrupt, Slot};
+use plimsoll_core::upstream::{Shed, Upstream, WaitOver, Waiter};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+/// What keeps a request's place between its waits.
+#[derive(Default)]
+pub(crate) struct Hold {
+    /// When it gives up; set by its first wait.
+    deadline: Option<Instant>,
+    /// Its turn, until a target has answered.
+    waiter: Option<Waiter>,
+}
+
+impl Hold {
+    /// A target has answered: those behind it may go.
+    pub(crate) fn answered(&mut self) {
+        if let Some(waiter) = self.waiter.take() {
+            waiter.answered();
+        }
+    }
+
+    /// Holds the request until a target may be had, its time is over, or the client leaves.
+    ///
+    /// # Errors
+    /// Why it is held no longer, or was not at all.
+    pub(crate) async fn wait<C: ClientSide>(
+        &mut self,
+        request: &mut Request,
+        upstream: &Arc<Upstream>,
+        client: &mut C,
+        slot: &Slot,
+    ) -> Result<(), Failure> {
+        let worker = Rc::clone(&request.worker);
+        let began = worker.now();
+        let timeout = upstream.pool().options().hold.map(|hold| hold.timeout).ok_or(Failure::NoTarget)?;
+        let deadline = *self.deadline.get_or_insert(began + timeout);
+        let mut waiter = upstream.wait(request.held_bytes(), worker.index, deadline).map_err(|shed| match shed {
+            Shed::Off | Shed::Closed => Failure::NoTarget,
+            _ => Failure::HoldFull,
+        })?;
+        self.waiter = None;
+        slot.arm(deadline.saturating_duration_since(began));
+        let result = poll_fn(|cx| {
+            if let Poll::Ready(over) = waiter.poll_ready(cx, worker.now()) {
+                return Poll::Ready(match over {
+                    WaitOver::Try => Ok(()),
+                    WaitOver::TimedOut => Err(Failure::HoldTimedOut),
+                    WaitOver::Closed => Err(Failure::NoTarget),
+                });
+            }
+            if client.poll_gone(cx, &worker).is_ready() {
+                return Poll::Ready(Err(Failure::ClientGone));
+            }
+            slot.poll(cx).map(|interrupt| Err(interrupted(interrupt)))
+        })
+        .await;
+        slot.disarm();
+        request.record.held += worker.now().saturating_duration_since(began);
+        self.waiter = Some(waiter);
+        result
+    }
+}
+
+fn interrupted(interrupt: Interrupt) -> Failure {
+    match interrupt {
+        Interrupt::TimedOut | Interrupt::GivenUp => Failure::HoldTimedOut,
+        Interrupt::RequestTimedOut => Failure::RequestTimeout,
+        Interrupt::Drained => Failure::Drained,
+    }
+}
+
+/// A pool all of whose targets were tried gets this long to change before they are tried again.
+const TRIED_ALL_PAUSE: Duration = Duration::from_millis(50);
+
+/// Waits for the pool's next change after `version`, or [`TRIED_ALL_PAUSE`].
+///
+/// # Errors
+/// The client left, or the request's time is over.
+pub(crate) async fn next_change<C: ClientSide>(
+    request: &mut Request,
+    upstream: &Arc<Upstream>,
+    version: u64,
+    client: &mut C,
+    slot: &Slot,
+) -> Result<(), Failure> {
+    let worker = Rc::clone(&request.worker);
+    let began = worker.now();
+    let mut change = pin!(tokio::time::timeout(TRIED_ALL_PAUSE, upstream.next_change(version)));
+    let result = poll_fn(|cx| {
+        if change.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        if client.poll_gone(cx, &worker).is_ready() {
+            return Poll::Ready(Err(Failure::ClientGone));
+        }
+        match slot.poll(cx) {
+            Poll::Ready(Interrupt::RequestTimedOut) => Poll::Ready(Err(Failure::RequestTimeout)),
+            _ => Poll::Pending,
+        }
+    })
+    .await;
+    request.record.held += worker.now().saturating_duration_since(began);
+    result
+}

@@ -1,0 +1,320 @@
+//! A client's connection that speaks HTTP/1, by our own codec.
+//!
+//! It is a loop of two states. An idle connection holds nothing: it borrows a buffer for the length of one read. A busy one
+//! is a boxed future that lives from a request's first bytes until nothing more is there to read.
+
+mod respond;
+mod side;
+mod tunnel;
+
+use super::answer::Answer;
+use super::attempt;
+use super::buffer::Buffer;
+use super::client::Client;
+use super::failure::Failure;
+use super::record::Record;
+use super::request::Request;
+use super::route;
+use super::slots::{Role, Slot};
+use super::worker::Worker;
+use crate::connect::Stream;
+use plimsoll_core::protocol::h1::{HeadScan, parse_request};
+use plimsoll_core::protocol::{HeadError, Method, RequestHead};
+use side::Http1Side;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::AsyncWrite;
+
+/// What HTTP/2 with prior knowledge begins with (RFC 9113 §3.4).
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// A connection that is closed with bytes of the client unread would be reset, and the answer lost on the way: it is read
+/// on for so long, and so many bytes.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 1 << 20;
+
+/// How a connection ended.
+pub(crate) enum Ended {
+    /// It is over.
+    Closed,
+    /// The client speaks HTTP/2; these are its first bytes.
+    Http2(Stream, Vec<u8>),
+}
+
+/// Serves a connection until it ends.
+pub(crate) async fn serve(worker: &Rc<Worker>, mut stream: Stream, client: &Rc<Client>) -> Ended {
+    let slot = worker.slots.open();
+    let mut requests = 0_u64;
+    loop {
+        slot.set_role(Role::Idle);
+        slot.arm(worker.snapshot().settings.timeouts.client_idle);
+        let first = poll_fn(|cx| match worker.buffers.poll_take(cx, &mut stream) {
+            Poll::Pending => slot.poll(cx).map(|_| None),
+            ready => ready,
+        })
+        .await;
+        slot.set_role(Role::Busy);
+        let Some(first) = first else { return Ended::Closed };
+        if requests == 0 && client.listener.http2 && is_http2(first.data()) {
+            let bytes = first.data().to_vec();
+            worker.buffers.put(first);
+            return Ended::Http2(stream, bytes);
+        }
+        let _busy = worker.busy_guard();
+        match Box::pin(busy(worker, &mut stream, client, &slot, first)).await {
+            Some(served) => requests += served,
+            None => return Ended::Closed,
+        }
+        if worker.shared.is_draining() {
+            return Ended::Closed;
+        }
+    }
+}
+
+/// Whether a connection's first bytes are HTTP/2's, as far as they go. Four bytes tell it from every method of HTTP/1.
+fn is_http2(bytes: &[u8]) -> bool {
+    bytes.len() >= 4 && HTTP2_PREFACE.starts_with(bytes.get(..HTTP2_PREFACE.len()).unwrap_or(bytes))
+}
+
+/// Serves requests while there are bytes to read. How many; `None` if the connection is to be closed.
+async fn busy(
+    worker: &Rc<Worker>,
+    stream: &mut Stream,
+    client: &Rc<Client>,
+    slot: &Slot,
+    first: Buffer,
+) -> Option<u64> {
+    let mut input = Some(first);
+    let mut served = 0;
+    while input.as_ref().is_some_and(|buffer| !buffer.is_empty()) {
+        let record = Record::new(worker);
+        let mut head = worker.take_request();
+        let read = read_head(worker, stream, slot, &mut input, &mut head).await;
+        let keep = match read {
+            Read::Head => {
+                one(worker, stream, client, slot, &mut input, Request::new(worker, client, head, record)).await
+            }
+            Read::Closed => {
+                worker.put_request(head);
+                false
+            }
+            Read::Failed(failure) => {
+                let request = Request::new(worker, client, head, record);
+                refuse(worker, stream, slot, request, failure, false).await;
+                linger(worker, stream, slot).await;
+                false
+            }
+        };
+        served += 1;
+        if !keep {
+            if let Some(buffer) = input {
+                worker.buffers.put(buffer);
+            }
+            close(stream).await;
+            return None;
+        }
+    }
+    if let Some(buffer) = input {
+        worker.buffers.put(buffer);
+    }
+    Some(served)
+}
+
+enum Read {
+    Head,
+    Closed,
+    Failed(Failure),
+}
+
+/// Reads a head. While it is not whole, what is there of it is kept in a string of its length, not in a pooled buffer: many
+/// slow clients should not cost many buffers.
+async fn read_head(
+    worker: &Rc<Worker>,
+    stream: &mut Stream,
+    slot: &Slot,
+    input: &mut Option<Buffer>,
+    head: &mut RequestHead,
+) -> Read {
+    let mut scan = HeadScan::new();
+    let snapshot = worker.snapshot();
+    let limits = snapshot.settings.head_limits;
+    let mut partial = Vec::new();
+    let mut armed = false;
+    loop {
+        let Some(buffer) = input.as_mut() else { return Read::Closed };
+        match scan.find(buffer.data()) {
+            Err(error) => return Read::Failed(Failure::BadRequest(error)),
+            Ok(Some(range)) => {
+                let end = range.end;
+                let bytes = buffer.data().get(range).unwrap_or_default();
+                let parsed = parse_request(bytes, &limits, head);
+                buffer.advance(end);
+                if buffer.is_empty()
+                    && let Some(buffer) = input.take()
+                {
+                    worker.buffers.put(buffer);
+                }
+                return parsed.map_or_else(|error| Read::Failed(Failure::BadRequest(error)), |()| Read::Head);
+            }
+            Ok(None) => {}
+        }
+        if let Err(error) = HeadScan::check_limits(buffer.data(), &limits) {
+            return Read::Failed(Failure::BadRequest(error));
+        }
+        if !armed {
+            armed = true;
+            slot.arm(snapshot.settings.timeouts.client_header);
+        }
+        partial.clear();
+        partial.extend_from_slice(buffer.data());
+        if let Some(buffer) = input.take() {
+            worker.buffers.put(buffer);
+        }
+        match poll_fn(|cx| poll_more(worker, stream, slot, &partial, cx)).await {
+            Ok(buffer) => *input = Some(buffer),
+            Err(read) => return read,
+        }
+    }
+}
+
+fn poll_more(
+    worker: &Worker,
+    stream: &mut Stream,
+    slot: &Slot,
+    partial: &[u8],
+    cx: &mut Context<'_>,
+) -> Poll<Result<Buffer, Read>> {
+    let mut buffer = worker.buffers.take();
+    if !buffer.append(partial) {
+        worker.buffers.put(buffer);
+        return Poll::Ready(Err(Read::Failed(Failure::BadRequest(HeadError::HeadersTooLarge))));
+    }
+    let read = buffer.poll_read(cx, stream);
+    if matches!(read, Poll::Ready(Ok(count)) if count > 0) {
+        return Poll::Ready(Ok(buffer));
+    }
+    worker.buffers.put(buffer);
+    match read {
+        Poll::Ready(_) => Poll::Ready(Err(Read::Closed)),
+        Poll::Pending => slot.poll(cx).map(|_| Err(Read::Failed(Failure::ClientTimeout))),
+    }
+}
+
+/// Serves one request; true if the connection may carry another.
+async fn one(
+    worker: &Rc<Worker>,
+    stream: &mut Stream,
+    client: &Rc<Client>,
+    slot: &Slot,
+    input: &mut Option<Buffer>,
+    mut request: Request,
+) -> bool {
+    debug_assert!(Rc::ptr_eq(&request.client, client), "one connection, one client");
+    let mut side = Http1Side::new(stream, input, &request.head);
+    let routed = route::find(&mut request);
+    let (failure, head_sent) = match routed {
+        Err(failure) => (failure, false),
+        Ok(()) => {
+            request.enter_upstream();
+            match attempt::attempts(&mut request, &mut side, slot).await {
+                Err(failure) => (failure, false),
+                Ok(answered) => match respond::respond(&mut request, answered, &mut side, slot).await {
+                    Ok(keep) => {
+                        let read = side.is_read();
+                        slot.on_target(None);
+                        slot.arm_request(None);
+                        request.finish();
+                        if !read {
+                            linger(worker, stream, slot).await;
+                        }
+                        return keep;
+                    }
+                    Err(failure) => (failure, true),
+                },
+            }
+        }
+    };
+    slot.on_target(None);
+    slot.arm_request(None);
+    if head_sent {
+        request.record.failure = Some(failure);
+        request.finish();
+        return false;
+    }
+    // A body that was not read would be taken for the next request.
+    let read = side.is_read();
+    let keep = read && request.head.keep_alive && !worker.shared.is_draining();
+    let keep = refuse(worker, stream, slot, request, failure, keep).await;
+    if !read {
+        linger(worker, stream, slot).await;
+    }
+    keep
+}
+
+/// Answers with a failure; true if the connection may carry another request.
+async fn refuse(
+    worker: &Rc<Worker>,
+    stream: &mut Stream,
+    slot: &Slot,
+    mut request: Request,
+    failure: Failure,
+    keep: bool,
+) -> bool {
+    let mut keep = keep;
+    if let Some(answer) = Answer::of(&failure, &request) {
+        let method = request.head.method;
+        request.record.status = answer.status;
+        request.record.bytes_out = if method == Method::Head { 0 } else { answer.body.len() as u64 };
+        let mut out = worker.buffers.take_head();
+        worker.with_date(|date| answer.write(method, keep, date, &mut out));
+        slot.arm(worker.snapshot().settings.timeouts.client_body);
+        let mut at = 0;
+        let sent = poll_fn(|cx| match stream.poll_write_all(cx, &out, &mut at) {
+            Poll::Pending => slot.poll(cx).map(|_| false),
+            Poll::Ready(result) => Poll::Ready(result.is_ok()),
+        })
+        .await;
+        keep &= sent;
+        worker.buffers.put_head(out);
+    } else {
+        request.record.status = failure.row().status;
+        keep = false;
+    }
+    request.record.failure = Some(failure);
+    request.finish();
+    keep
+}
+
+/// Says that nothing more is sent, and reads on for a while, so that the client can read the answer.
+async fn linger(worker: &Rc<Worker>, stream: &mut Stream, slot: &Slot) {
+    if poll_fn(|cx| Pin::new(&mut *stream).poll_shutdown(cx)).await.is_err() {
+        return;
+    }
+    slot.arm(LINGER);
+    let mut left = LINGER_BYTES;
+    poll_fn(|cx| {
+        loop {
+            match worker.buffers.poll_take(cx, stream) {
+                Poll::Ready(Some(buffer)) => {
+                    left = left.saturating_sub(buffer.len());
+                    worker.buffers.put(buffer);
+                    if left == 0 {
+                        return Poll::Ready(());
+                    }
+                }
+                Poll::Ready(None) => return Poll::Ready(()),
+                Poll::Pending => return slot.poll(cx).map(|_| ()),
+            }
+        }
+    })
+    .await;
+}
+
+async fn close(stream: &mut Stream) {
+    let shut = poll_fn(|cx| Pin::new(&mut *stream).poll_shutdown(cx)).await;
+    if let Err(error) = shut {
+        tracing::trace!(%error, "a client's connection was gone before it was closed");
+    }
+}

@@ -1,0 +1,114 @@
+//! A connection that was upgraded (RFC 9110 §7.8): bytes both ways, until both ends have closed.
+
+use super::respond::{interrupted, upgrade_head};
+use super::side::Http1Side;
+use crate::connect::Stream;
+use crate::proxy::buffer::Buffer;
+use crate::proxy::exchange::Exchange;
+use crate::proxy::failure::Failure;
+use crate::proxy::request::Request;
+use crate::proxy::slots::Slot;
+use crate::proxy::worker::Worker;
+use plimsoll_core::protocol::ResponseHead;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::AsyncWrite;
+
+/// Sends the 101 on and carries bytes both ways. A tunnel in which nothing moves for `idle` is closed, as Kong does.
+///
+/// # Errors
+/// Why it did not come about, or how it ended before both ends had closed.
+pub(super) async fn upgrade(
+    request: &mut Request,
+    head: &ResponseHead,
+    exchange: Exchange,
+    side: &mut Http1Side<'_>,
+    slot: &Slot,
+    idle: Duration,
+) -> Result<(), Failure> {
+    let asked = request.head.upgrade && head.upgrade && exchange.is_sent();
+    let (Exchange::Http1(exchange), true) = (exchange, asked) else {
+        return Err(Failure::BadResponse("an upgrade that was not asked for"));
+    };
+    let out = upgrade_head(request, head);
+    let worker = Rc::clone(&request.worker);
+    request.detach();
+    // What it waits for from now on is the other side's next word, whenever that is.
+    slot.arm_request(None);
+    let (mut target, target_input) = exchange.into_upgraded();
+    let client_input = side.input.take();
+    let mut up = Direction { pending: client_input.map(|buffer| (buffer, 0)), ..Direction::default() };
+    let mut down = Direction { pending: target_input.map(|buffer| (buffer, 0)), ..Direction::default() };
+    let mut head_at = 0;
+    slot.arm(idle);
+    let result = poll_fn(|cx| {
+        if side.stream.poll_write_all(cx, &out, &mut head_at)?.is_pending() {
+            return slot.poll(cx).map(|interrupt| Err(interrupted(interrupt, Failure::ClientTimeout)));
+        }
+        let moved = up.bytes + down.bytes;
+        let to_target = up.poll(cx, &worker, side.stream, &mut target)?;
+        let to_client = down.poll(cx, &worker, &mut target, side.stream)?;
+        if to_target.is_ready() && to_client.is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        if up.bytes + down.bytes != moved {
+            slot.arm(idle);
+        }
+        slot.poll(cx).map(|interrupt| Err(interrupted(interrupt, Failure::ReadTimeout)))
+    })
+    .await;
+    request.record.bytes_out = down.bytes;
+    result
+}
+
+/// One way of a tunnel. Holds a buffer only while bytes wait in it.
+#[derive(Default)]
+struct Direction {
+    pending: Option<(Buffer, usize)>,
+    ended: bool,
+    closed: bool,
+    bytes: u64,
+}
+
+impl Direction {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &Worker,
+        from: &mut Stream,
+        to: &mut Stream,
+    ) -> io::Result<Poll<()>> {
+        loop {
+            if let Some((buffer, at)) = &mut self.pending {
+                let before = *at;
+                let written = to.poll_write_all(cx, buffer.data(), at)?;
+                self.bytes += (*at - before) as u64;
+                if written.is_pending() {
+                    return Ok(Poll::Pending);
+                }
+                if let Some((buffer, _)) = self.pending.take() {
+                    worker.buffers.put(buffer);
+                }
+            }
+            if self.closed {
+                return Ok(Poll::Ready(()));
+            }
+            if self.ended {
+                if Pin::new(&mut *to).poll_shutdown(cx)?.is_pending() {
+                    return Ok(Poll::Pending);
+                }
+                self.closed = true;
+                return Ok(Poll::Ready(()));
+            }
+            match worker.buffers.poll_take(cx, from) {
+                Poll::Pending => return Ok(Poll::Pending),
+                Poll::Ready(Some(buffer)) => self.pending = Some((buffer, 0)),
+                Poll::Ready(None) => self.ended = true,
+            }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What is told of a request once it is over: one line of the access log, and its counts.
+
+use super::client::Client;
+use super::failure::{Failure, Fault};
+use super::worker::Worker;
+use crate::snapshot::{Route, Service};
+use crate::telemetry::{AccessRecord, RequestRecord, SeriesId, clock};
+use plimsoll_core::protocol::{Known, RequestHead, Version};
+use plimsoll_core::upstream::Target;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Gathered while the request lives.
+pub(crate) struct Record {
+    /// Its first byte.
+    pub(crate) started: Instant,
+    /// Wall time of its first byte, milliseconds since 1970.
+    pub(crate) time_ms: u64,
+    /// 32 hexadecimal digits.
+    pub(crate) id: [u8; 32],
+    /// What was answered; 0 where nothing was.
+    pub(crate) status: u16,
+    /// Body bytes to the client.
+    pub(crate) bytes_out: u64,
+    /// Body bytes from the client.
+    pub(crate) bytes_in: u64,
+    /// From the beginning of the last attempt to its answer's head.
+    pub(crate) upstream_duration: Option<Duration>,
+    /// How long it was held.
+    pub(crate) held: Duration,
+    /// Tries on targets.
+    pub(crate) attempts: u32,
+    /// The last attempt's target.
+    pub(crate) target: Option<Arc<Target>>,
+    /// Why the gateway answered itself, or the answer was cut.
+    pub(crate) failure: Option<Failure>,
+}
+
+impl Record {
+    /// Of a request that begins now.
+    #[must_use]
+    pub(crate) fn new(worker: &Worker) -> Self {
+        Self {
+            started: worker.now(),
+            time_ms: clock::now_ms(),
+            id: worker.next_id(),
+            status: 0,
+            bytes_out: 0,
+            bytes_in: 0,
+            upstream_duration: None,
+            held: Duration::ZERO,
+            attempts: 0,
+            target: None,
+            failure: None,
+        }
+    }
+
+    /// Counts the request and writes its line.
+    pub(crate) fn finish(
+        &self,
+        worker: &Worker,
+        client: &Client,
+        head: &RequestHead,
+        route: Option<&Route>,
+        service: Option<&Service>,
+    ) {
+        let duration = worker.now().saturating_duration_since(self.started);
+        let upstream = service.map_or(SeriesId::NO_UPSTREAM, |service| service.upstream_series.id());
+        let code = if self.status == 0 { 499 } else { self.status };
+        worker.telemetry.request_finished(&RequestRecord {
+            service: service.map_or(SeriesId::NO_SERVICE, |service| service.series.id()),
+            route: route.map_or(SeriesId::NO_ROUTE, |route| route.series.id()),
+            upstream,
+            code,
+            duration,
+            bytes_in: self.bytes_in,
+            bytes_out: self.bytes_out,
+            upstream_duration: self.upstream_duration,
+            wait: (self.held > Duration::ZERO).then_some(self.held),
+        });
+        let row = self.failure.as_ref().map(Failure::row);
+        match row.map(|row| (row.fault, row.label)) {
+            Some((Fault::Lost, label)) => worker.telemetry.lost(upstream, label),
+            Some((Fault::Shed, label)) => worker.telemetry.shed(upstream, label),
+            _ => {}
+        }
+        if worker.telemetry.logs() {
+            self.log(worker, client, head, route, service, duration, row.map(|row| row.label));
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one call, of what `finish` has at hand")]
+    fn log(
+        &self,
+        worker: &Worker,
+        client: &Client,
+        head: &RequestHead,
+        route: Option<&Route>,
+        service: Option<&Service>,
+        duration: Duration,
+        error: Option<&'static str>,
+    ) {
+        worker.telemetry.log(&AccessRecord {
+            time_ms: self.time_ms,
+            request_id: &self.id,
+            client: client.printed.as_bytes(),
+            method: head.method_bytes(),
+            scheme: client.scheme(),
+            host: head.host(),
+            path: head.path(),
+            protocol: match head.version {
+                Version::Http10 => "HTTP/1.0",
+                Version::Http11 => "HTTP/1.1",
+                Version::Http2 => "HTTP/2",
+            },
+            route: route.map_or("", |route| &route.name),
+            service: service.map_or("", |service| &service.name),
+            upstream: service.map_or("", |service| &service.upstream.name),
+            target: self.target.as_ref().map_or("", |target| &target.name),
+            status: self.status,
+            bytes_in: self.bytes_in,
+            bytes_out: self.bytes_out,
+            duration,
+            upstream_duration: self.upstream_duration,
+            held: self.held,
+            attempts: self.attempts,
+            error,
+            referer: head.all("referer").next(),
+            user_agent: head.known(Known::UserAgent),
+        });
+    }
+}

@@ -1,0 +1,145 @@
+//! One request: what it asks, the snapshot it lives by, and what is recorded of it.
+
+use super::body::Upload;
+use super::client::Client;
+use super::failure::Failure;
+use super::record::Record;
+use super::worker::{LocalSnapshot, Worker};
+use crate::snapshot::{Route, Service};
+use plimsoll_core::protocol::{BodyLength, RequestHead};
+use plimsoll_core::router::RouteIndex;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// A request under way. Its route, and everything else in its snapshot, stay as they are until it ends.
+pub(crate) struct Request {
+    /// Where it runs.
+    pub(crate) worker: Rc<Worker>,
+    /// Who asks.
+    pub(crate) client: Rc<Client>,
+    /// What is asked.
+    pub(crate) head: RequestHead,
+    /// The path that routes match, normalised.
+    pub(crate) path: Vec<u8>,
+    /// Bytes of `path` that the route's rule matched.
+    pub(crate) matched: usize,
+    /// Its body.
+    pub(crate) upload: Upload,
+    /// What is recorded of it.
+    pub(crate) record: Record,
+    held: Held,
+    in_flight: bool,
+    finished: bool,
+}
+
+/// What a request keeps alive of its document.
+enum Held {
+    /// All of it, and the route that won.
+    Snapshot(LocalSnapshot, Option<RouteIndex>),
+    /// Its route alone.
+    Route(Option<Arc<Route>>),
+}
+
+impl Request {
+    /// A request that has just been read.
+    #[must_use]
+    pub(crate) fn new(worker: &Rc<Worker>, client: &Rc<Client>, head: RequestHead, record: Record) -> Self {
+        let snapshot = worker.snapshot();
+        let limits = &snapshot.settings.limits;
+        let upload = Upload::new(head.body != BodyLength::None, limits.replay_body as usize, limits.request_body);
+        Self {
+            worker: Rc::clone(worker),
+            client: Rc::clone(client),
+            head,
+            path: worker.buffers.take_head(),
+            matched: 0,
+            upload,
+            record,
+            held: Held::Snapshot(snapshot, None),
+            in_flight: false,
+            finished: false,
+        }
+    }
+
+    /// The snapshot it lives by. One that keeps its route alone sees that of this moment.
+    #[must_use]
+    pub(crate) fn snapshot(&self) -> LocalSnapshot {
+        match &self.held {
+            Held::Snapshot(snapshot, _) => Rc::clone(snapshot),
+            Held::Route(_) => self.worker.snapshot(),
+        }
+    }
+
+    /// Sets the route that won.
+    pub(crate) fn set_route(&mut self, index: RouteIndex, matched: usize) {
+        self.matched = matched;
+        if let Held::Snapshot(_, route) = &mut self.held {
+            *route = Some(index);
+        }
+    }
+
+    /// Lets go of the snapshot and keeps the route alone: an answer may take days, and yesterday's document should not
+    /// stay in memory for it.
+    pub(crate) fn detach(&mut self) {
+        if let Held::Snapshot(snapshot, index) = &self.held {
+            self.held = Held::Route(index.and_then(|index| snapshot.route(index)).map(Arc::clone));
+        }
+    }
+
+    /// The route, once one is found.
+    #[must_use]
+    pub(crate) fn route(&self) -> Option<&Route> {
+        match &self.held {
+            Held::Snapshot(snapshot, index) => index.and_then(|index| snapshot.route(index)).map(AsRef::as_ref),
+            Held::Route(route) => route.as_deref(),
+        }
+    }
+
+    /// The route's service.
+    #[must_use]
+    pub(crate) fn service(&self) -> Option<&Arc<Service>> {
+        self.route().and_then(|route| route.service.as_ref())
+    }
+
+    /// Counts the request in its upstream's concurrency from now on.
+    pub(crate) fn enter_upstream(&mut self) {
+        if let Some(series) = self.service().map(|service| service.upstream_series.id()) {
+            self.in_flight = true;
+            self.worker.telemetry.request_started(series, self.record.started);
+        }
+    }
+
+    /// Memory that it takes while it is held, bytes.
+    #[must_use]
+    pub(crate) fn held_bytes(&self) -> u64 {
+        (self.head.capacity() + self.path.capacity()) as u64 + self.upload.taken()
+    }
+
+    /// Counts and logs it. Nothing of it is left to do.
+    pub(crate) fn finish(mut self) {
+        self.close();
+        let worker = Rc::clone(&self.worker);
+        worker.put_request(std::mem::take(&mut self.head));
+        worker.buffers.put_head(std::mem::take(&mut self.path));
+    }
+
+    fn close(&mut self) {
+        self.finished = true;
+        self.record.bytes_in = self.upload.taken();
+        if let (true, Some(service)) = (self.in_flight, self.service()) {
+            self.worker.telemetry.request_ended(service.upstream_series.id(), self.worker.now());
+        }
+        let service = self.service().map(AsRef::as_ref);
+        self.record.finish(&self.worker, &self.client, &self.head, self.route(), service);
+    }
+}
+
+impl Drop for Request {
+    /// A request whose task was dropped in the middle is counted and logged too.
+    fn drop(&mut self) {
+        if !self.finished {
+            self.record.failure.get_or_insert(Failure::ClientGone);
+            self.close();
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Which route a request takes, and what speaks against serving it at all.
+
+use super::failure::Failure;
+use super::request::Request;
+use plimsoll_core::protocol::{Known, Method, RequestHead, uri};
+use plimsoll_core::router::{Ask, Fields};
+
+/// The fields of a request's head, as the router asks for them.
+struct HeadFields<'a>(&'a RequestHead);
+
+impl Fields for HeadFields<'_> {
+    fn any(&self, name: &str, test: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        self.0.all(name).any(test)
+    }
+}
+
+/// Finds the request's route.
+///
+/// # Errors
+/// Why it is answered without one.
+pub(crate) fn find(request: &mut Request) -> Result<(), Failure> {
+    let snapshot = request.snapshot();
+    let Request { head, path, client, worker, .. } = request;
+    if matches!(head.method, Method::Trace | Method::Connect) {
+        return Err(Failure::MethodNotAllowed);
+    }
+    if passes_again(head, &worker.shared.via) {
+        return Err(Failure::Loop);
+    }
+    uri::normalise_path(head.path(), path);
+    if let (Some(tls), Some(sni)) = (&client.listener.tls, &client.sni) {
+        let (name, _) = uri::split_host(head.host());
+        if !tls.belongs(sni, std::str::from_utf8(name).unwrap_or_default()) {
+            return Err(Failure::Misdirected);
+        }
+    }
+    let found = snapshot.router.route(&Ask {
+        method: head.method_bytes(),
+        host: head.host(),
+        port: client.port,
+        path,
+        tls: client.tls,
+        sni: client.sni.as_deref(),
+        fields: &HeadFields(head),
+    });
+    let found = found.ok_or(Failure::NoRoute)?;
+    request.set_route(found.route, found.matched);
+    let Some(route) = request.route() else { return Err(Failure::NoRoute) };
+    if let (Some(status), false) = (route.https_redirect, request.client.tls) {
+        return Err(Failure::HttpsRequired(status));
+    }
+    if route.service.is_none() {
+        return Err(Failure::NoService);
+    }
+    Ok(())
+}
+
+/// Whether our own `Via` stands in the head twice already.
+fn passes_again(head: &RequestHead, own: &str) -> bool {
+    if head.known(Known::Via).is_none() {
+        return false;
+    }
+    let entries = head.all("via").flat_map(|line| line.split(|byte| *byte == b','));
+    let names = entries.filter_map(|entry| entry.trim_ascii().split(|byte| *byte == b' ').nth(1));
+    names.filter(|name| *name == own.as_bytes()).count() >= 2
+}

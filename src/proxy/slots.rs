@@ -1,0 +1,310 @@
+//! Deadlines and interruptions of a worker's connections: a slot each, in one slab, swept by the worker's tick.
+//!
+//! No timer is armed or dropped per request: arming is a store. So timeouts are true to a tick (100 ms), never early. The
+//! slab also knows which target each attempt is on, so that attempts are given up at once when their target vanishes.
+
+use plimsoll_core::model::Causes;
+use plimsoll_core::upstream::Target;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+/// Length of a tick.
+pub(crate) const TICK: Duration = Duration::from_millis(100);
+
+/// Why a wait ended before what was waited for came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interrupt {
+    /// The deadline of this wait has passed.
+    TimedOut,
+    /// The deadline of the whole request has passed.
+    RequestTimedOut,
+    /// The target vanished: dead, paused, cut off.
+    GivenUp,
+    /// The worker drains and this connection is idle, or the drain's time is over.
+    Drained,
+}
+
+/// What a slot's connection is doing, which decides how a drain treats it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The slot is free.
+    #[default]
+    None,
+    /// An HTTP/1 connection waits for a request.
+    Idle,
+    /// An HTTP/2 connection: told to end, it finishes its streams by itself.
+    Http2,
+    /// Something is under way.
+    Busy,
+}
+
+#[derive(Default)]
+struct Entry {
+    /// Tick at which the wait ends; 0: none.
+    deadline: Cell<u32>,
+    /// Tick at which the request ends; 0: none.
+    request_deadline: Cell<u32>,
+    interrupt: Cell<Option<Interrupt>>,
+    waker: RefCell<Option<Waker>>,
+    target: RefCell<Option<Arc<Target>>>,
+    role: Cell<Role>,
+}
+
+/// All slots of a worker.
+#[derive(Default)]
+pub(crate) struct Slots {
+    entries: RefCell<Vec<Rc<Entry>>>,
+    free: RefCell<Vec<usize>>,
+    now: Cell<u32>,
+}
+
+/// A connection's or stream's slot. Free again when dropped.
+pub(crate) struct Slot {
+    slots: Rc<Slots>,
+    entry: Rc<Entry>,
+    index: usize,
+}
+
+/// Ticks that a duration takes, rounded up, and one more since the current tick has partly passed.
+fn ticks(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis().div_ceil(TICK.as_millis())).unwrap_or(u32::MAX / 2).saturating_add(1)
+}
+
+impl Slots {
+    /// A new slot.
+    #[must_use]
+    pub(crate) fn open(self: &Rc<Self>) -> Slot {
+        let free = self.free.borrow_mut().pop();
+        let mut entries = self.entries.borrow_mut();
+        let index = free.unwrap_or_else(|| {
+            entries.push(Rc::default());
+            entries.len() - 1
+        });
+        // An index from `free`, or the one that was just pushed.
+        let entry = entries.get(index).map(Rc::clone).unwrap_or_default();
+        entry.role.set(Role::Busy);
+        Slot { slots: Rc::clone(self), entry, index }
+    }
+
+    /// The current tick, from 1.
+    #[must_use]
+    pub(crate) fn tick(&self) -> u32 {
+        self.now.get()
+    }
+
+    /// How many ticks from now a duration ends.
+    #[must_use]
+    pub(crate) fn after(&self, duration: Duration) -> u32 {
+        self.now.get().saturating_add(ticks(duration))
+    }
+
+    /// Counts the tick up and wakes what is over time.
+    pub(crate) fn sweep(&self) {
+        let now = self.now.get() + 1;
+        self.now.set(now);
+        for entry in self.entries.borrow().iter() {
+            let due = |deadline: &Cell<u32>| deadline.get() != 0 && deadline.get() <= now;
+            if due(&entry.deadline) {
+                entry.interrupt_with(Interrupt::TimedOut);
+            } else if due(&entry.request_deadline) {
+                entry.interrupt_with(Interrupt::RequestTimedOut);
+            }
+        }
+    }
+
+    /// Gives up the attempts whose targets vanished. Called when the control plane says that some did.
+    pub(crate) fn give_up_cut_off(&self) {
+        for entry in self.entries.borrow().iter() {
+            let cut_off =
+                entry.target.borrow().as_ref().is_some_and(|target| target.causes().intersects(Causes::CUT_OFF));
+            if cut_off {
+                entry.interrupt_with(Interrupt::GivenUp);
+            }
+        }
+    }
+
+    /// Ends connections in that role; busy ones are cut.
+    pub(crate) fn drain(&self, role: Role) {
+        for entry in self.entries.borrow().iter() {
+            if entry.role.get() == role {
+                entry.interrupt_with(Interrupt::Drained);
+            }
+        }
+    }
+
+    /// How many slots are in use.
+    #[must_use]
+    pub(crate) fn len(&self) -> usize {
+        self.entries.borrow().len() - self.free.borrow().len()
+    }
+
+    /// Whether none is in use.
+    #[must_use]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Entry {
+    fn interrupt_with(&self, why: Interrupt) {
+        self.deadline.set(0);
+        if why == Interrupt::RequestTimedOut {
+            self.request_deadline.set(0);
+        }
+        self.interrupt.set(Some(why));
+        if let Some(waker) = self.waker.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+}
+
+impl Slot {
+    /// A second slot of the same worker: for a connect that runs beside another.
+    #[must_use]
+    pub(crate) fn another(&self) -> Self {
+        self.slots.open()
+    }
+
+    /// Bounds the next wait, and forgets an interruption of the last one unless it still holds.
+    #[inline]
+    pub(crate) fn arm(&self, after: Duration) {
+        self.entry.deadline.set(self.slots.after(after));
+        if self.entry.interrupt.get() == Some(Interrupt::TimedOut) {
+            self.entry.interrupt.set(None);
+        }
+    }
+
+    /// Takes the bound of the wait off.
+    #[inline]
+    pub(crate) fn disarm(&self) {
+        self.entry.deadline.set(0);
+        if self.entry.interrupt.get() == Some(Interrupt::TimedOut) {
+            self.entry.interrupt.set(None);
+        }
+    }
+
+    /// Bounds the whole request, or takes that bound off.
+    pub(crate) fn arm_request(&self, after: Option<Duration>) {
+        self.entry.request_deadline.set(after.map_or(0, |after| self.slots.after(after)));
+        if self.entry.interrupt.get() == Some(Interrupt::RequestTimedOut) {
+            self.entry.interrupt.set(None);
+        }
+    }
+
+    /// Says which target the attempt is on, so that it can be given up; `None`: on none.
+    #[inline]
+    pub(crate) fn on_target(&self, target: Option<&Arc<Target>>) {
+        *self.entry.target.borrow_mut() = target.map(Arc::clone);
+        if self.entry.interrupt.get() == Some(Interrupt::GivenUp) {
+            self.entry.interrupt.set(None);
+        }
+    }
+
+    /// Says what the connection is doing.
+    #[inline]
+    pub(crate) fn set_role(&self, role: Role) {
+        self.entry.role.set(role);
+    }
+
+    /// Ready when the wait is interrupted. Registers the task otherwise.
+    #[inline]
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Interrupt> {
+        if let Some(interrupt) = self.entry.interrupt.get() {
+            return Poll::Ready(interrupt);
+        }
+        let mut waker = self.entry.waker.borrow_mut();
+        if !waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// What the wait was interrupted by, if it was.
+    #[inline]
+    #[must_use]
+    pub(crate) fn interrupted(&self) -> Option<Interrupt> {
+        self.entry.interrupt.get()
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let entry = &self.entry;
+        entry.deadline.set(0);
+        entry.request_deadline.set(0);
+        entry.interrupt.set(None);
+        entry.role.set(Role::None);
+        entry.waker.borrow_mut().take();
+        entry.target.borrow_mut().take();
+        self.slots.free.borrow_mut().push(self.index);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::task::Waker;
+
+    fn poll(slot: &Slot) -> Poll<Interrupt> {
+        slot.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn a_deadline_is_never_early_and_at_most_two_ticks_late() {
+        let slots = Rc::new(Slots::default());
+        let slot = slots.open();
+        slot.arm(Duration::from_millis(150));
+        for _ in 0..2 {
+            slots.sweep();
+            assert!(poll(&slot).is_pending());
+        }
+        slots.sweep();
+        assert_eq!(poll(&slot), Poll::Ready(Interrupt::TimedOut));
+        slot.arm(Duration::from_secs(1));
+        assert!(poll(&slot).is_pending());
+    }
+
+    #[test]
+    fn a_request_deadline_survives_new_waits() {
+        let slots = Rc::new(Slots::default());
+        let slot = slots.open();
+        slot.arm_request(Some(Duration::from_millis(100)));
+        slots.sweep();
+        slot.arm(Duration::from_secs(9));
+        slots.sweep();
+        assert_eq!(poll(&slot), Poll::Ready(Interrupt::RequestTimedOut));
+        slot.arm(Duration::from_secs(9));
+        assert_eq!(poll(&slot), Poll::Ready(Interrupt::RequestTimedOut));
+        slot.arm_request(None);
+        assert!(poll(&slot).is_pending());
+    }
+
+    #[test]
+    fn a_closed_slot_is_used_again_and_remembers_nothing() {
+        let slots = Rc::new(Slots::default());
+        let slot = slots.open();
+        slot.arm(Duration::ZERO);
+        slots.sweep();
+        drop(slot);
+        assert!(slots.is_empty());
+        let slot = slots.open();
+        slots.sweep();
+        assert!(poll(&slot).is_pending());
+        assert_eq!(slots.len(), 1);
+    }
+
+    #[test]
+    fn draining_ends_idle_connections_first() {
+        let slots = Rc::new(Slots::default());
+        let (idle, busy) = (slots.open(), slots.open());
+        idle.set_role(Role::Idle);
+        slots.drain(Role::Idle);
+        assert_eq!(poll(&idle), Poll::Ready(Interrupt::Drained));
+        assert!(poll(&busy).is_pending());
+        slots.drain(Role::Busy);
+        assert_eq!(poll(&busy), Poll::Ready(Interrupt::Drained));
+    }
+}

@@ -1,0 +1,247 @@
+//! One worker's state: everything that its connections share, and nothing that another thread touches, apart from
+//! [`Shared`].
+
+use super::buffer::Buffers;
+use super::slots::Slots;
+use crate::connect::{Http2Connections, IdlePool};
+use crate::snapshot::Snapshot;
+use crate::telemetry::clock::{self, DateLine};
+use crate::telemetry::request_id::RequestIds;
+use crate::telemetry::{SeriesId, Telemetry, WorkerTelemetry};
+use arc_swap::ArcSwap;
+use plimsoll_core::protocol::{RequestHead, ResponseHead};
+use plimsoll_core::upstream::{Target, WorkerRng};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Instant;
+
+/// Heads that a worker keeps for the next request.
+const HEADS_KEPT: usize = 256;
+
+/// A worker's reference to a snapshot: cloned by each request without touching a counter that other cores write.
+pub(crate) type LocalSnapshot = Rc<Arc<Snapshot>>;
+
+/// What all workers and the control plane share.
+pub(crate) struct Shared {
+    snapshot: ArcSwap<Snapshot>,
+    /// The generation of `snapshot`: one load tells a worker that nothing changed.
+    generation: AtomicU64,
+    /// Counters, logs.
+    pub(crate) telemetry: Arc<Telemetry>,
+    /// Whether the gateway drains: answers close their connections.
+    pub(crate) draining: AtomicBool,
+    /// Client connections, over all workers.
+    pub(crate) connections: AtomicU32,
+    /// Client connections allowed.
+    pub(crate) max_connections: AtomicU32,
+    /// Client connections that were refused since there were too many.
+    pub(crate) refused_connections: AtomicU64,
+    /// Our name in the `Via` of requests, like no other gateway's: one that carries it twice goes in circles.
+    pub(crate) via: Box<str>,
+}
+
+impl Shared {
+    /// What is shared, around a first snapshot.
+    #[must_use]
+    pub(crate) fn new(snapshot: Arc<Snapshot>, telemetry: Arc<Telemetry>, via: Box<str>) -> Self {
+        Self {
+            generation: AtomicU64::new(snapshot.generation),
+            snapshot: ArcSwap::new(snapshot),
+            telemetry,
+            draining: AtomicBool::new(false),
+            connections: AtomicU32::new(0),
+            max_connections: AtomicU32::new(u32::MAX),
+            refused_connections: AtomicU64::new(0),
+            via,
+        }
+    }
+
+    /// Publishes a snapshot; gives the old one back, which the caller keeps until nobody else does.
+    pub(crate) fn publish(&self, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
+        let generation = snapshot.generation;
+        let old = self.snapshot.swap(snapshot);
+        self.generation.store(generation, Ordering::Release);
+        old
+    }
+
+    /// The snapshot of this moment.
+    #[must_use]
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Whether the gateway drains.
+    #[must_use]
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}
+
+/// One worker.
+pub(crate) struct Worker {
+    /// Its number, from 0.
+    pub(crate) index: u16,
+    /// What it shares with the others.
+    pub(crate) shared: Arc<Shared>,
+    /// Its counters and its access log.
+    pub(crate) telemetry: WorkerTelemetry,
+    /// Its buffers.
+    pub(crate) buffers: Buffers,
+    /// Its deadlines.
+    pub(crate) slots: Rc<Slots>,
+    /// Its idle connections to targets.
+    pub(crate) idle: IdlePool,
+    /// Its HTTP/2 connections to targets.
+    pub http2: Http2Connections,
+    /// How many workers there are.
+    pub(crate) workers: u16,
+    rng: RefCell<WorkerRng>,
+    ids: RefCell<RequestIds>,
+    date: RefCell<DateLine>,
+    date_ms: Cell<u64>,
+    snapshot: RefCell<LocalSnapshot>,
+    requests: RefCell<Vec<RequestHead>>,
+    responses: RefCell<Vec<ResponseHead>>,
+    busy: Cell<u32>,
+}
+
+impl Worker {
+    /// A worker with nothing on it. `seed` makes its random choices.
+    #[must_use]
+    pub(crate) fn new(index: u16, workers: u16, shared: Arc<Shared>, seed: u64) -> Self {
+        let snapshot = Rc::new(shared.snapshot());
+        Self {
+            index,
+            workers: workers.max(1),
+            telemetry: shared.telemetry.worker(),
+            shared,
+            buffers: Buffers::default(),
+            slots: Rc::default(),
+            idle: IdlePool::default(),
+            http2: Http2Connections::default(),
+            rng: RefCell::new(WorkerRng::with_seed(seed)),
+            ids: RefCell::new(RequestIds::new(seed.rotate_left(32) ^ u64::from(index))),
+            date: RefCell::default(),
+            date_ms: Cell::new(clock::now_ms()),
+            snapshot: RefCell::new(snapshot),
+            requests: RefCell::default(),
+            responses: RefCell::default(),
+            busy: Cell::new(0),
+        }
+    }
+
+    /// The snapshot of this moment.
+    #[inline]
+    #[must_use]
+    pub(crate) fn snapshot(&self) -> LocalSnapshot {
+        let mut held = self.snapshot.borrow_mut();
+        if held.generation != self.shared.generation.load(Ordering::Acquire) {
+            *held = Rc::new(self.shared.snapshot());
+        }
+        Rc::clone(&held)
+    }
+
+    /// The time now.
+    #[inline]
+    #[must_use]
+    pub(crate) fn now(&self) -> Instant {
+        tokio::time::Instant::now().into_std()
+    }
+
+    /// Makes random choices.
+    #[inline]
+    pub(crate) fn with_rng<T>(&self, choose: impl FnOnce(&mut WorkerRng) -> T) -> T {
+        choose(&mut self.rng.borrow_mut())
+    }
+
+    /// The next request's id.
+    #[must_use]
+    pub(crate) fn next_id(&self) -> [u8; 32] {
+        self.ids.borrow_mut().next_id()
+    }
+
+    /// The `Date` line, true to a tick.
+    #[inline]
+    pub(crate) fn with_date<T>(&self, use_it: impl FnOnce(&[u8]) -> T) -> T {
+        use_it(self.date.borrow_mut().line(self.date_ms.get()))
+    }
+
+    /// What a target's attempts are counted under.
+    #[must_use]
+    pub(crate) fn target_series(&self, target: &Target) -> SeriesId {
+        SeriesId::from_bits(target.tag())
+    }
+
+    /// An empty request head.
+    #[inline]
+    #[must_use]
+    pub(crate) fn take_request(&self) -> RequestHead {
+        self.requests.borrow_mut().pop().unwrap_or_else(RequestHead::new)
+    }
+
+    /// Gives a request head back.
+    #[inline]
+    pub(crate) fn put_request(&self, mut head: RequestHead) {
+        let mut kept = self.requests.borrow_mut();
+        if kept.len() < HEADS_KEPT && head.capacity() <= super::buffer::HEAD_KEPT {
+            head.clear();
+            kept.push(head);
+        }
+    }
+
+    /// An empty response head.
+    #[inline]
+    #[must_use]
+    pub(crate) fn take_response(&self) -> ResponseHead {
+        self.responses.borrow_mut().pop().unwrap_or_else(ResponseHead::new)
+    }
+
+    /// Gives a response head back.
+    #[inline]
+    pub(crate) fn put_response(&self, mut head: ResponseHead) {
+        let mut kept = self.responses.borrow_mut();
+        if kept.len() < HEADS_KEPT && head.capacity() <= super::buffer::HEAD_KEPT {
+            head.clear();
+            kept.push(head);
+        }
+    }
+
+    /// Idle connections that this worker keeps to one target: its part of the limit.
+    #[must_use]
+    pub(crate) fn idle_cap(&self, limit: u32) -> usize {
+        (limit / u32::from(self.workers)).max(1) as usize
+    }
+
+    /// Connections with a request on them.
+    #[must_use]
+    pub(crate) fn busy(&self) -> u32 {
+        self.busy.get()
+    }
+
+    /// Counts a connection with a request on it, until dropped.
+    pub(crate) fn busy_guard(self: &Rc<Self>) -> Busy {
+        self.busy.set(self.busy.get() + 1);
+        Busy(Rc::clone(self))
+    }
+
+    /// Once a tick: deadlines, caches, idle connections.
+    pub(crate) fn tick(&self) {
+        self.slots.sweep();
+        let tick = self.slots.tick();
+        self.idle.sweep(tick);
+        self.http2.sweep();
+        self.date_ms.set(clock::now_ms());
+        drop(self.snapshot());
+    }
+}
+
+/// A connection that counts as busy.
+pub(crate) struct Busy(Rc<Worker>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.busy.set(self.0.busy.get() - 1);
+    }
+}

@@ -1,0 +1,118 @@
+//! A connection's life on a worker: handshake, protocol, end.
+
+use super::mailbox::Post;
+use crate::connect::Stream;
+use crate::proxy::client::Client;
+use crate::proxy::slots::Slot;
+use crate::proxy::worker::Worker;
+use crate::proxy::{http1, http2};
+use crate::snapshot::Listener;
+use crate::telemetry::SeriesId;
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+
+/// A connection that was accepted, on whichever worker.
+pub(super) struct Accepted {
+    pub(super) listener: Arc<str>,
+    pub(super) stream: TcpStream,
+    pub(super) peer: SocketAddr,
+}
+
+/// Counts a connection from here to its end.
+struct Counted {
+    worker: Rc<Worker>,
+    posts: Arc<[Post]>,
+    series: SeriesId,
+}
+
+impl Counted {
+    fn new(worker: &Rc<Worker>, posts: &Arc<[Post]>, series: SeriesId) -> Self {
+        worker.shared.connections.fetch_add(1, Ordering::Relaxed);
+        worker.telemetry.connection_opened(series);
+        let counted = Self { worker: Rc::clone(worker), posts: Arc::clone(posts), series };
+        if let Some(post) = counted.post() {
+            post.opened();
+        }
+        counted
+    }
+
+    fn post(&self) -> Option<&Post> {
+        self.posts.get(usize::from(self.worker.index))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.worker.shared.connections.fetch_sub(1, Ordering::Relaxed);
+        self.worker.telemetry.connection_closed(self.series);
+        if let Some(post) = self.post() {
+            post.closed();
+        }
+    }
+}
+
+/// Serves the connection in a task of its own.
+pub(super) fn serve(worker: &Rc<Worker>, posts: &Arc<[Post]>, accepted: Accepted) {
+    let snapshot = worker.snapshot();
+    let Some(listener) = snapshot.listeners.get(&accepted.listener).map(Arc::clone) else { return };
+    let local = accepted.stream.local_addr().unwrap_or(listener.address);
+    let stream = accepted.stream;
+    let counted = Counted::new(worker, posts, listener.series.id());
+    let trusted = snapshot.settings.trusts(accepted.peer.ip().to_canonical());
+    let client = Client::new(accepted.peer, local, listener, trusted);
+    let worker = Rc::clone(worker);
+    if client.tls {
+        drop(tokio::task::spawn_local(Box::pin(serve_tls(worker, stream, client, counted))));
+    } else {
+        drop(tokio::task::spawn_local(serve_stream(worker, Stream::Plain(stream), client, false, counted)));
+    }
+}
+
+async fn serve_tls(worker: Rc<Worker>, stream: TcpStream, mut client: Client, counted: Counted) {
+    let slot = worker.slots.open();
+    let within = worker.snapshot().settings.timeouts.tls_handshake;
+    let Some(stream) = handshake(&client.listener, stream, &slot, within).await else { return };
+    drop(slot);
+    let (is_http2, sni) = match &stream {
+        Stream::TlsServer(tls) => {
+            let session = tls.get_ref().1;
+            (session.alpn_protocol() == Some(b"h2"), session.server_name().map(Into::into))
+        }
+        _ => (false, None),
+    };
+    client.sni = sni;
+    drop(tokio::task::spawn_local(serve_stream(worker, stream, client, is_http2, counted)));
+}
+
+async fn handshake(listener: &Listener, stream: TcpStream, slot: &Slot, within: Duration) -> Option<Stream> {
+    let config = Arc::clone(&listener.tls.as_ref()?.config);
+    let mut accepting = pin!(TlsAcceptor::from(config).accept(stream));
+    slot.arm(within);
+    poll_fn(|cx| match accepting.as_mut().poll(cx) {
+        Poll::Ready(Ok(stream)) => Poll::Ready(Some(Stream::TlsServer(Box::new(stream)))),
+        Poll::Ready(Err(error)) => {
+            tracing::debug!(listener = %listener.name, %error, "a tls handshake failed");
+            Poll::Ready(None)
+        }
+        Poll::Pending => slot.poll(cx).map(|_| None),
+    })
+    .await
+}
+
+async fn serve_stream(worker: Rc<Worker>, stream: Stream, client: Client, is_http2: bool, counted: Counted) {
+    let client = Rc::new(client);
+    if is_http2 {
+        Box::pin(http2::serve(&worker, stream, &client, Vec::new())).await;
+    } else if let http1::Ended::Http2(stream, first) = http1::serve(&worker, stream, &client).await {
+        Box::pin(http2::serve(&worker, stream, &client, first)).await;
+    }
+    drop(counted);
+}

@@ -1,0 +1,123 @@
+//! What reaches a worker from other threads: rare things, through one bounded queue and two flags.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc};
+
+/// Commands that wait for one worker. Passed-on connections are the bulk of them; a worker that is this far behind is sent
+/// no more of those.
+const QUEUE: usize = 1024;
+
+/// What a worker is told.
+pub(super) enum Command {
+    /// Listen on a socket, under a listener's name.
+    Listen { name: Box<str>, socket: TcpListener },
+    /// Stop listening under a name.
+    Close { name: Box<str> },
+    /// Serve a connection that another worker accepted.
+    Connection { listener: Arc<str>, stream: TcpStream, peer: SocketAddr },
+}
+
+#[derive(Default)]
+struct Flags {
+    notify: Notify,
+    cut_off: AtomicBool,
+    /// Milliseconds that a drain may take, plus one; 0: no drain.
+    drain_ms: AtomicU64,
+    /// Client connections that live on the worker.
+    open: AtomicU32,
+}
+
+/// The sending end.
+pub(super) struct Post {
+    sender: mpsc::Sender<Command>,
+    flags: Arc<Flags>,
+}
+
+/// The worker's end.
+pub(super) struct Mailbox {
+    receiver: mpsc::Receiver<Command>,
+    flags: Arc<Flags>,
+}
+
+/// What a worker found in its mailbox.
+pub(super) enum Mail {
+    /// A command.
+    Command(Command),
+    /// Some target was cut off.
+    CutOff,
+    /// Drain, within this time.
+    Drain(Duration),
+}
+
+/// A new mailbox.
+pub(super) fn mailbox() -> (Post, Mailbox) {
+    let (sender, receiver) = mpsc::channel(QUEUE);
+    let flags = Arc::new(Flags::default());
+    (Post { sender, flags: Arc::clone(&flags) }, Mailbox { receiver, flags })
+}
+
+impl Post {
+    /// Sends a command.
+    ///
+    /// # Errors
+    /// The command comes back: the queue is full, or the worker is gone.
+    pub(super) fn send(&self, command: Command) -> Result<(), Box<Command>> {
+        self.sender.try_send(command).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(command) | mpsc::error::TrySendError::Closed(command) => Box::new(command),
+        })
+    }
+
+    /// Some target was cut off.
+    pub(super) fn targets_cut_off(&self) {
+        self.flags.cut_off.store(true, Ordering::Release);
+        self.flags.notify.notify_one();
+    }
+
+    /// Drain, within `timeout`.
+    pub(super) fn drain(&self, timeout: Duration) {
+        let ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX - 1);
+        self.flags.drain_ms.store(ms + 1, Ordering::Release);
+        self.flags.notify.notify_one();
+    }
+
+    /// Client connections that live on the worker.
+    pub(super) fn open(&self) -> u32 {
+        self.flags.open.load(Ordering::Relaxed)
+    }
+
+    /// Counts a connection that comes to the worker.
+    pub(super) fn opened(&self) {
+        self.flags.open.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a connection that left the worker.
+    pub(super) fn closed(&self) {
+        self.flags.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Mailbox {
+    /// What comes next.
+    pub(super) async fn next(&mut self) -> Mail {
+        loop {
+            if self.flags.cut_off.swap(false, Ordering::AcqRel) {
+                return Mail::CutOff;
+            }
+            let drain_ms = self.flags.drain_ms.swap(0, Ordering::AcqRel);
+            if drain_ms > 0 {
+                return Mail::Drain(Duration::from_millis(drain_ms - 1));
+            }
+            tokio::select! {
+                command = self.receiver.recv() => match command {
+                    Some(command) => return Mail::Command(command),
+                    // Everyone who could send is gone, and so is the reason to run.
+                    None => return Mail::Drain(Duration::ZERO),
+                },
+                () = self.flags.notify.notified() => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! What goes wrong behind the gateway, before it, and between.
+
+use super::fixture::{Fixture, Options, answering, nobody, read_to_end, read_until, serve};
+use plimsoll_core::config::{Limits, Timeouts};
+use plimsoll_core::upstream::HoldLimits;
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody";
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+
+fn status(answer: &str) -> &str {
+    answer.get(9..12).unwrap_or(answer)
+}
+
+#[test]
+fn bad_heads_are_refused_in_words_and_end_the_connection() {
+    let fixture = Fixture::new(Options { targets: vec![answering(OK)], ..Options::default() });
+    let check = |bytes: &str, expected: &str| {
+        let answer = fixture.talk(bytes);
+        assert_eq!(status(&answer), expected, "{bytes:?}: {answer}");
+        assert!(answer.contains("Connection: close\r\n") && answer.contains("\"message\""), "{answer}");
+    };
+    check("GET / HTTP/1.1\nHost: a\n\n", "400");
+    check("GET / HTTP/1.1\r\n\r\n", "400");
+    check("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "400");
+    check("GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n", "400");
+    check("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "400");
+    check("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx", "400");
+    check("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "501");
+    check(&format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(9000)), "414");
+    check(&format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "a".repeat(40_000)), "431");
+}
+
+#[test]
+fn trace_and_connect_are_not_allowed() {
+    let fixture = Fixture::new(Options { targets: vec![answering(OK)], ..Options::default() });
+    for request in
+        ["TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\nConnection: close\r\n\r\n"]
+    {
+        let mut stream = fixture.connect();
+        stream.write_all(request.as_bytes()).unwrap();
+        let answer = read_until(&mut stream, "\r\n\r\n");
+        assert_eq!(status(&answer), "405", "{answer}");
+    }
+}
+
+#[test]
+fn a_refused_connect_moves_on_to_the_next_target_also_for_a_post() {
+    let fixture = Fixture::new(Options { targets: vec![nobody(), answering(OK)], ..Options::default() });
+    for request in [GET, POST, GET, POST] {
+        assert_eq!(status(&fixture.talk(request)), "200");
+    }
+}
+
+#[test]
+fn without_any_target_that_answers_the_client_gets_502() {
+    let fixture = Fixture::new(Options { targets: vec![nobody()], ..Options::default() });
+    let answer = fixture.talk(GET);
+    assert_eq!(status(&answer), "502");
+    assert!(answer.contains("An invalid response was received from the upstream server"), "{answer}");
+    let fixture = Fixture::new(Options::default());
+    assert_eq!(status(&fixture.talk(GET)), "503");
+}
+
+#[test]
+fn a_get_is_tried_again_when_the_target_hangs_up_and_a_post_is_not() {
+    let tries = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&tries);
+    let hangs_up = serve(move |mut stream| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        read_until(&mut stream, "\r\n\r\n");
+    });
+    let fixture = Fixture::new(Options { targets: vec![hangs_up, answering(OK)], ..Options::default() });
+    for _ in 0..4 {
+        assert_eq!(status(&fixture.talk(GET)), "200");
+    }
+    assert_eq!(tries.swap(0, Ordering::SeqCst), 2);
+    let posts: Vec<String> = (0..4).map(|_| fixture.talk(POST)).collect();
+    assert_eq!(
+        posts.iter().filter(|answer| status(answer) == "502").count(),
+        tries.load(Ordering::SeqCst),
+        "{posts:?}"
+    );
+    assert_eq!(tries.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn a_connection_that_went_stale_costs_no_request() {
+    let target = serve(|mut stream| {
+        read_until(&mut stream, "\r\n\r\n");
+        stream.write_all(OK.as_bytes()).unwrap();
+    });
+    let fixture = Fixture::new(Options { targets: vec![target], ..Options::default() });
+    for _ in 0..200 {
+        assert_eq!(status(&fixture.talk(GET)), "200");
+    }
+}
+
+#[test]
+fn a_target_that_says_nothing_is_given_up_in_time() {
+    let silent = serve(|mut stream| {
+        read_until(&mut stream, "\r\n\r\n");
+        std::thread::sleep(Duration::from_secs(5));
+    });
+    let fixture =
+        Fixture::new(Options { targets: vec![silent], read_timeout: Duration::from_millis(300), ..Options::default() });
+    let began = Instant::now();
+    let answer = fixture.talk(POST);
+    assert_eq!(status(&answer), "504", "{answer}");
+    assert!(began.elapsed() >= Duration::from_millis(300), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_cut_answer_is_not_passed_off_as_whole() {
+    let target = serve(|mut stream| {
+        read_until(&mut stream, "\r\n\r\n");
+        stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n").unwrap();
+    });
+    let fixture = Fixture::new(Options { targets: vec![target], ..Options::default() });
+    let answer = fixture.talk(GET);
+    assert!(answer.contains("hello") && !answer.contains("0\r\n\r\n"), "{answer}");
+}
+
+#[test]
+fn a_target_cannot_answer_the_next_request_in_advance() {
+    let target =
+        answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhiHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
+    let fixture = Fixture::new(Options { targets: vec![target], ..Options::default() });
+    for _ in 0..5 {
+        assert!(fixture.talk(GET).ends_with("\r\n\r\nhi"));
+    }
+}
+
+#[test]
+fn a_slow_head_is_given_up_with_408() {
+    let timeouts = Timeouts { client_header: Duration::from_millis(200), ..Timeouts::default() };
+    let fixture = Fixture::new(Options { targets: vec![answering(OK)], timeouts, ..Options::default() });
+    assert_eq!(status(&fixture.talk("GET / HTTP/1.1\r\nHost:")), "408");
+}
+
+#[test]
+fn a_body_over_the_limit_is_refused() {
+    let limits = Limits { request_body: Some(3), ..Limits::default() };
+    let fixture = Fixture::new(Options { targets: vec![answering(OK)], limits, ..Options::default() });
+    assert_eq!(status(&fixture.talk(POST)), "413");
+}
+
+#[test]
+fn requests_are_held_until_a_target_is_there() {
+    let hold = HoldLimits { max_requests: 10, max_bytes: 1 << 20, timeout: Duration::from_secs(20) };
+    let fixture =
+        Fixture::new(Options { targets: vec![answering(OK)], fed: true, hold: Some(hold), ..Options::default() });
+    assert_eq!(status(&fixture.talk(GET)), "200");
+    fixture.publish(&[]);
+    let mut waiting: Vec<_> = [GET, POST, GET]
+        .into_iter()
+        .map(|request| {
+            let mut stream = fixture.connect();
+            stream.write_all(request.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    let began = Instant::now();
+    while fixture.upstream.held() < waiting.len() {
+        assert!(began.elapsed() < Duration::from_secs(5), "only {} held", fixture.upstream.held());
+        std::thread::yield_now();
+    }
+    fixture.publish_addresses(&[answering(OK)]);
+    for stream in &mut waiting {
+        assert_eq!(status(&read_to_end(stream)), "200");
+    }
+}
+
+#[test]
+fn a_held_request_whose_time_is_over_gets_503() {
+    let hold = HoldLimits { max_requests: 10, max_bytes: 1 << 20, timeout: Duration::from_millis(200) };
+    let fixture =
+        Fixture::new(Options { targets: vec![answering(OK)], fed: true, hold: Some(hold), ..Options::default() });
+    fixture.publish(&[]);
+    let answer = fixture.talk(GET);
+    assert_eq!(status(&answer), "503");
+    assert!(answer.contains("failure to get a peer from the ring-balancer"), "{answer}");
+}
+
+#[test]
+fn a_runtime_target_that_refuses_is_out_until_told_otherwise() {
+    let fixture = Fixture::new(Options { targets: vec![nobody(), answering(OK)], fed: true, ..Options::default() });
+    for _ in 0..6 {
+        assert_eq!(status(&fixture.talk(POST)), "200");
+    }
+    assert_eq!(fixture.upstream.counts().unhealthy, 1);
+}
+
+#[tokio::test]
+async fn a_drain_lets_what_is_under_way_finish_and_ends() {
+    let slow = serve(|mut stream| {
+        read_until(&mut stream, "\r\n\r\n");
+        std::thread::sleep(Duration::from_millis(300));
+        stream.write_all(OK.as_bytes()).unwrap();
+    });
+    let fixture = Fixture::new(Options { targets: vec![slow], ..Options::default() });
+    let mut stream = fixture.connect();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let answer = std::thread::spawn(move || read_to_end(&mut stream));
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let began = Instant::now();
+    fixture.server.drain(Duration::from_secs(8)).await;
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    let answer = answer.join().unwrap();
+    assert!(answer.ends_with("hi") && answer.contains("Connection: close\r\n"), "{answer}");
+}

@@ -1,0 +1,140 @@
+//! A worker's thread.
+
+use super::ServerOptions;
+use super::accept;
+use super::connection::{self, Accepted};
+use super::mailbox::{Command, Mail, Mailbox, Post};
+use crate::proxy::slots::{Role, TICK};
+use crate::proxy::worker::{Shared, Worker};
+use rustc_hash::FxHashMap;
+use std::io;
+use std::net::{SocketAddr, TcpStream as StdStream};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout_at};
+
+/// A drain closes idle connections after this long: until then a client may send one more request, and learn from its
+/// answer that the connection ends.
+const IDLE_DRAIN: Duration = Duration::from_secs(5);
+/// What was cut at the end of a drain gets this long to be logged.
+const CUT_GRACE: Duration = Duration::from_millis(200);
+
+/// What a worker is made of.
+pub(super) struct Context {
+    pub(super) index: u16,
+    pub(super) options: ServerOptions,
+    pub(super) shared: Arc<Shared>,
+    pub(super) posts: Arc<[Post]>,
+    pub(super) mailbox: Mailbox,
+}
+
+/// Starts a worker.
+///
+/// # Errors
+/// No thread, or no runtime, could be made.
+pub(super) fn spawn(context: Context) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(format!("worker-{}", context.index)).spawn(move || {
+        if context.options.cpu_affinity
+            && let Err(error) = pin(context.index)
+        {
+            tracing::warn!(worker = context.index, %error, "cannot bind the worker to a core: it runs on any");
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default());
+        match runtime {
+            Ok(runtime) => runtime.block_on(run(context)),
+            Err(error) => tracing::error!(%error, "a worker has no runtime"),
+        }
+    })
+}
+
+/// Binds this thread to the `index`th of the cores that the process may use.
+fn pin(index: u16) -> rustix::io::Result<()> {
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+    let allowed = sched_getaffinity(None)?;
+    let cores: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect();
+    let Some(core) = cores.get(usize::from(index) % cores.len().max(1)) else { return Ok(()) };
+    let mut own = CpuSet::new();
+    own.set(*core);
+    sched_setaffinity(None, &own)
+}
+
+async fn run(context: Context) {
+    let Context { index, options, shared, posts, mut mailbox } = context;
+    let worker = Rc::new(Worker::new(index, options.workers, shared, options.seed ^ (u64::from(index) << 48)));
+    drop(tokio::task::spawn_local(tick(Rc::clone(&worker))));
+    let mut listening: FxHashMap<Box<str>, AbortHandle> = FxHashMap::default();
+    loop {
+        match mailbox.next().await {
+            Mail::CutOff => worker.slots.give_up_cut_off(),
+            Mail::Command(Command::Listen { name, socket }) => {
+                let place =
+                    accept::Place { worker: Rc::clone(&worker), posts: Arc::clone(&posts), name: (&*name).into() };
+                let task = tokio::task::spawn_local(accept::run(place, socket));
+                if let Some(old) = listening.insert(name, task.abort_handle()) {
+                    old.abort();
+                }
+            }
+            Mail::Command(Command::Close { name }) => {
+                if let Some(task) = listening.remove(&name) {
+                    task.abort();
+                }
+            }
+            Mail::Command(Command::Connection { listener, stream, peer }) => {
+                passed_on(&worker, &posts, listener, stream, peer);
+            }
+            Mail::Drain(within) => {
+                drain(&worker, &posts, &mut mailbox, within).await;
+                return;
+            }
+        }
+    }
+}
+
+/// Serves a connection that another worker accepted.
+fn passed_on(worker: &Rc<Worker>, posts: &Arc<[Post]>, listener: Arc<str>, stream: StdStream, peer: SocketAddr) {
+    match TcpStream::from_std(stream) {
+        Ok(stream) => connection::serve(worker, posts, Accepted { listener, stream, peer }),
+        Err(error) => tracing::debug!(%error, "a connection could not be registered"),
+    }
+}
+
+async fn tick(worker: Rc<Worker>) {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        worker.tick();
+    }
+}
+
+/// Ends when no connection is left, at the latest after `within`. Accepting goes on: what comes is answered, and closed.
+async fn drain(worker: &Rc<Worker>, posts: &Arc<[Post]>, mailbox: &mut Mailbox, within: Duration) {
+    let began = Instant::now();
+    let end = began + within;
+    worker.slots.drain(Role::Http2);
+    let mut idle_closed = false;
+    while !worker.slots.is_empty() && Instant::now() < end {
+        let next = (Instant::now() + TICK).min(end);
+        match timeout_at(next, mailbox.next()).await {
+            Ok(Mail::CutOff) => worker.slots.give_up_cut_off(),
+            Ok(Mail::Command(Command::Connection { listener, stream, peer })) => {
+                passed_on(worker, posts, listener, stream, peer);
+            }
+            Ok(_) | Err(_) => {}
+        }
+        if !idle_closed && (began.elapsed() >= IDLE_DRAIN || end <= Instant::now()) {
+            idle_closed = true;
+            worker.slots.drain(Role::Idle);
+        }
+    }
+    worker.slots.drain(Role::Idle);
+    worker.slots.drain(Role::Http2);
+    worker.slots.drain(Role::Busy);
+    if !worker.slots.is_empty() {
+        sleep_until(Instant::now() + CUT_GRACE).await;
+    }
+}

@@ -1,0 +1,118 @@
+//! Lines as JSON objects. All keys are always there, absent values as `null`, so that a reader's schema is one.
+
+use super::escape::push_json;
+use super::record::AccessRecord;
+use crate::telemetry::clock::{CachedSecond, digits};
+use std::time::Duration;
+
+/// Appends the line, with its newline.
+pub(super) fn push(record: &AccessRecord<'_>, time: &mut CachedSecond, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"time\":\"");
+    time.push_rfc3339(record.time_ms, out);
+    text(b"\",\"request_id\":\"", record.request_id, out);
+    text(b"\",\"client\":\"", record.client, out);
+    text(b"\",\"method\":\"", record.method, out);
+    out.extend_from_slice(b"\",\"scheme\":\"");
+    out.extend_from_slice(record.scheme.as_bytes());
+    text(b"\",\"host\":\"", record.host, out);
+    text(b"\",\"path\":\"", record.path, out);
+    out.extend_from_slice(b"\",\"protocol\":\"");
+    out.extend_from_slice(record.protocol.as_bytes());
+    out.push(b'"');
+    name(b",\"route\":", record.route, out);
+    name(b",\"service\":", record.service, out);
+    name(b",\"upstream\":", record.upstream, out);
+    name(b",\"target\":", record.target, out);
+    number(b",\"status\":", u64::from(record.status), out);
+    number(b",\"bytes_in\":", record.bytes_in, out);
+    number(b",\"bytes_out\":", record.bytes_out, out);
+    milliseconds(b",\"duration_ms\":", record.duration, out);
+    match record.upstream_duration {
+        Some(duration) => milliseconds(b",\"upstream_ms\":", duration, out),
+        None => out.extend_from_slice(b",\"upstream_ms\":null"),
+    }
+    milliseconds(b",\"held_ms\":", record.held, out);
+    number(b",\"attempts\":", u64::from(record.attempts), out);
+    name(b",\"error\":", record.error.unwrap_or(""), out);
+    out.extend_from_slice(b"}\n");
+}
+
+// The helpers are inlined so that keys are constants: stores, not calls.
+#[inline(always)]
+fn text(key: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(key);
+    push_json(value, out);
+}
+
+#[inline(always)]
+fn name(key: &[u8], value: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(key);
+    if value.is_empty() {
+        out.extend_from_slice(b"null");
+    } else {
+        out.push(b'"');
+        push_json(value.as_bytes(), out);
+        out.push(b'"');
+    }
+}
+
+#[inline(always)]
+fn number(key: &[u8], value: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(key);
+    match u8::try_from(value) {
+        Ok(digit @ 0..10) => out.push(b'0' + digit),
+        _ => out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()),
+    }
+}
+
+/// With three decimals: microseconds are what tells two proxies apart.
+#[inline(always)]
+fn milliseconds(key: &[u8], value: Duration, out: &mut Vec<u8>) {
+    number(key, value.as_secs() * 1000 + u64::from(value.subsec_millis()), out);
+    let [hundreds, tens, ones] = digits::<3>(u64::from(value.subsec_micros()));
+    out.extend_from_slice(&[b'.', hundreds, tens, ones]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(record: &AccessRecord<'_>) -> String {
+        let mut out = Vec::new();
+        push(record, &mut CachedSecond::default(), &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_line_has_every_field_in_its_order() {
+        let expected = concat!(
+            r#"{"time":"2026-11-25T19:20:31.042Z","request_id":"0123456789abcdef0123456789abcdef","#,
+            r#""client":"192.0.2.7","method":"GET","scheme":"http","host":"shop.example","path":"/cart","#,
+            r#""protocol":"HTTP/1.1","route":"cart","service":"web","upstream":"web.shop","target":"10.0.0.5:8080","#,
+            r#""status":200,"bytes_in":78,"bytes_out":1234,"duration_ms":12.345,"upstream_ms":11.007,"held_ms":0.000,"#,
+            r#""attempts":1,"error":null}"#,
+            "\n"
+        );
+        assert_eq!(line(&AccessRecord::example()), expected);
+    }
+
+    #[test]
+    fn a_request_that_the_gateway_answered_says_null_and_why() {
+        let record = AccessRecord {
+            route: "",
+            service: "",
+            upstream: "",
+            target: "",
+            upstream_duration: None,
+            attempts: 0,
+            error: Some("no_route"),
+            path: b"/\"\x01\xff",
+            ..AccessRecord::example()
+        };
+        let read: serde_json::Value = serde_json::from_str(&line(&record)).unwrap();
+        for absent in ["route", "service", "upstream", "target", "upstream_ms"] {
+            assert!(read[absent].is_null(), "{absent}");
+        }
+        assert_eq!((&read["error"], &read["path"]), (&"no_route".into(), &"/\"\u{1}\u{fffd}".into()));
+    }
+}

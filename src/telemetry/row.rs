@@ -1,0 +1,236 @@
+//! One worker's counters of one series.
+//!
+//! A row is whole cache lines, so that no two workers write the same one; cells inside it are not padded. One thread
+//! writes (relaxed load and store), any thread reads.
+
+use super::append::AppendList;
+use crossbeam_utils::CachePadded;
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::time::Duration;
+
+/// Cells of a 128-byte line.
+const LINE_CELLS: usize = 16;
+/// Status codes that a route's row holds before it grows.
+pub(super) const CODE_CELLS: usize = 8;
+/// A code's cell is the code in the upper bits over its count: 2^54 requests of one code.
+const CODE_SHIFT: u32 = 54;
+
+/// Counters of one series on one worker.
+pub(super) struct Row {
+    lines: Box<[CachePadded<[AtomicU64; LINE_CELLS]>]>,
+    more_codes: AppendList<[AtomicU64; CODE_CELLS]>,
+    reasons: AppendList<Reason>,
+}
+
+/// A count with a name of its own, for what is rare.
+pub(super) struct Reason {
+    pub(super) event: Event,
+    pub(super) reason: &'static str,
+    count: AtomicU64,
+}
+
+/// What a [`Reason`] is the reason of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    Retry,
+    Lost,
+    Shed,
+    Failure,
+}
+
+impl Row {
+    /// A row of at least `cells` zeros.
+    pub(super) fn new(cells: usize) -> Self {
+        let lines = (0..cells.div_ceil(LINE_CELLS)).map(|_| CachePadded::default()).collect();
+        Self { lines, more_codes: AppendList::new(), reasons: AppendList::new() }
+    }
+
+    fn cell(&self, index: usize) -> &AtomicU64 {
+        &self.lines[index / LINE_CELLS][index % LINE_CELLS]
+    }
+
+    pub(super) fn get(&self, index: usize) -> u64 {
+        self.cell(index).load(Ordering::Relaxed)
+    }
+
+    /// Only for the row's worker, as all that writes.
+    pub(super) fn add(&self, index: usize, n: u64) {
+        bump(self.cell(index), n);
+    }
+
+    /// Counts one answer of this status. Cells 0 to 7 of the row are codes.
+    pub(super) fn count_code(&self, code: u16) {
+        let code = u64::from(code.min(1023));
+        if (0..CODE_CELLS).any(|index| try_code(self.cell(index), code)) {
+            return;
+        }
+        if self.more_codes.iter().any(|cells| cells.iter().any(|cell| try_code(cell, code))) {
+            return;
+        }
+        let cells = <[AtomicU64; CODE_CELLS]>::default();
+        cells[0].store(code << CODE_SHIFT | 1, Ordering::Relaxed);
+        self.more_codes.push(cells);
+    }
+
+    /// The codes that were counted, with their counts.
+    pub(super) fn codes(&self) -> impl Iterator<Item = (u16, u64)> {
+        let first = (0..CODE_CELLS).map(|index| self.cell(index));
+        first.chain(self.more_codes.iter().flatten()).filter_map(|cell| {
+            let value = cell.load(Ordering::Relaxed);
+            let code = u16::try_from(value >> CODE_SHIFT).ok()?;
+            (value != 0).then_some((code, value & ((1 << CODE_SHIFT) - 1)))
+        })
+    }
+
+    pub(super) fn count_reason(&self, event: Event, reason: &'static str) {
+        match self.reasons.iter().find(|known| known.event == event && known.reason == reason) {
+            Some(known) => bump(&known.count, 1),
+            None => self.reasons.push(Reason { event, reason, count: AtomicU64::new(1) }),
+        }
+    }
+
+    pub(super) fn reasons(&self) -> impl Iterator<Item = (Event, &'static str, u64)> {
+        self.reasons.iter().map(|known| (known.event, known.reason, known.count.load(Ordering::Relaxed)))
+    }
+}
+
+fn bump(cell: &AtomicU64, n: u64) {
+    cell.store(cell.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+}
+
+/// Counts in this cell if it is this code's, or nobody's yet.
+fn try_code(cell: &AtomicU64, code: u64) -> bool {
+    let value = cell.load(Ordering::Relaxed);
+    if value == 0 {
+        cell.store(code << CODE_SHIFT | 1, Ordering::Relaxed);
+    } else if value >> CODE_SHIFT == code {
+        cell.store(value + 1, Ordering::Relaxed);
+    } else {
+        return false;
+    }
+    true
+}
+
+/// A histogram's upper bounds, ascending.
+pub(super) struct Buckets {
+    pub(super) seconds: Vec<f64>,
+    micros: Vec<u64>,
+}
+
+impl Buckets {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "casts from floats saturate")]
+    pub(super) fn new(mut seconds: Vec<f64>) -> Self {
+        seconds.retain(|bound| bound.is_finite() && *bound > 0.0);
+        seconds.sort_by(f64::total_cmp);
+        seconds.dedup();
+        let micros = seconds.iter().map(|bound| (bound * 1e6).round() as u64).collect();
+        Self { seconds, micros }
+    }
+
+    /// Cells that a histogram takes: the sum in microseconds, a count for each bound, one for what is above all.
+    pub(super) fn cells(&self) -> usize {
+        self.micros.len() + 2
+    }
+
+    /// Counts `value` in the histogram that begins at cell `base`.
+    pub(super) fn observe(&self, row: &Row, base: usize, value: Duration) {
+        let micros = micros(value);
+        row.add(base, micros);
+        row.add(base + 1 + self.micros.partition_point(|bound| *bound < micros), 1);
+    }
+}
+
+/// Microseconds: a sum of nanoseconds over 20,000 requests in flight would overflow after ten days, this after 29 years.
+pub(super) fn micros(duration: Duration) -> u64 {
+    duration.as_secs() * 1_000_000 + u64::from(duration.subsec_micros())
+}
+
+/// The time integral of requests in flight, in the first four cells of an upstream's row.
+///
+/// Its parts make sense only together, so they stand behind a sequence lock: the writer makes the sequence odd, writes,
+/// makes it even; a reader that saw it odd or changed reads again.
+pub(super) struct Meter;
+
+impl Meter {
+    pub(super) const CELLS: usize = 4;
+    const SEQUENCE: usize = 0;
+    const COUNT: usize = 1;
+    const INTEGRAL: usize = 2;
+    const SINCE: usize = 3;
+
+    /// One more in flight from `now_us` on.
+    pub(super) fn enter(row: &Row, now_us: u64) {
+        Self::change(row, now_us, |count| count.wrapping_add(1));
+    }
+
+    /// One less in flight from `now_us` on.
+    pub(super) fn leave(row: &Row, now_us: u64) {
+        Self::change(row, now_us, |count| count.saturating_sub(1));
+    }
+
+    fn change(row: &Row, now_us: u64, count: impl FnOnce(u64) -> u64) {
+        let sequence = row.get(Self::SEQUENCE);
+        row.cell(Self::SEQUENCE).store(sequence.wrapping_add(1), Ordering::Relaxed);
+        fence(Ordering::Release);
+        let (before, since) = (row.get(Self::COUNT), row.get(Self::SINCE));
+        row.add(Self::INTEGRAL, before * now_us.saturating_sub(since));
+        row.cell(Self::SINCE).store(now_us.max(since), Ordering::Relaxed);
+        row.cell(Self::COUNT).store(count(before), Ordering::Relaxed);
+        row.cell(Self::SEQUENCE).store(sequence.wrapping_add(2), Ordering::Release);
+    }
+
+    /// Requests in flight, and the integral in request microseconds up to `now_us`.
+    pub(super) fn read(row: &Row, now_us: u64) -> (u64, u64) {
+        loop {
+            let sequence = row.cell(Self::SEQUENCE).load(Ordering::Acquire);
+            let (count, integral, since) = (row.get(Self::COUNT), row.get(Self::INTEGRAL), row.get(Self::SINCE));
+            fence(Ordering::Acquire);
+            if sequence.is_multiple_of(2) && row.get(Self::SEQUENCE) == sequence {
+                return (count, integral + count * now_us.saturating_sub(since));
+            }
+            std::hint::spin_loop();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_counts_more_codes_than_fit_its_first_cells() {
+        let row = Row::new(CODE_CELLS);
+        for round in 0..3 {
+            (200..230).for_each(|code| row.count_code(code));
+            assert_eq!(row.codes().count(), 30, "round {round}");
+        }
+        assert!(row.codes().all(|(code, count)| (200..230).contains(&code) && count == 3));
+    }
+
+    #[test]
+    fn a_value_is_counted_in_the_first_bucket_that_is_not_below_it() {
+        let buckets = Buckets::new(vec![0.01, 0.005, 1.0]);
+        let check = |value_us: u64, bucket: usize| {
+            let row = Row::new(buckets.cells());
+            buckets.observe(&row, 0, Duration::from_micros(value_us));
+            assert_eq!((row.get(0), row.get(1 + bucket)), (value_us, 1), "{value_us} µs");
+        };
+        check(0, 0);
+        check(5_000, 0);
+        check(5_001, 1);
+        check(10_000, 1);
+        check(1_000_000, 2);
+        check(1_000_001, 3);
+    }
+
+    #[test]
+    fn the_integral_is_the_area_under_the_count() {
+        let row = Row::new(Meter::CELLS);
+        Meter::enter(&row, 10);
+        Meter::enter(&row, 20);
+        assert_eq!(Meter::read(&row, 30), (2, 10 + 20));
+        Meter::leave(&row, 40);
+        Meter::leave(&row, 30); // a caller's older clock never takes area back
+        assert_eq!(Meter::read(&row, 100), (0, 10 + 40));
+    }
+}

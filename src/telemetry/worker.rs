@@ -1,0 +1,198 @@
+//! What a worker counts with. Nothing here locks, allocates (after first use of a series) or makes a system call.
+
+use super::access::{AccessRecord, LineWriter};
+use super::registry::Telemetry;
+use super::row::{CODE_CELLS, Event, Meter, Row};
+use super::series::{Kind, SeriesId};
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Cells of a service's row.
+pub(super) const BYTES_IN: usize = 0;
+pub(super) const BYTES_OUT: usize = 1;
+pub(super) const SERVICE_DURATION: usize = 2;
+/// Cells of an upstream's row, after its meter; the histogram of waits follows that of durations.
+pub(super) const UPSTREAM_DURATION: usize = Meter::CELLS;
+/// Cell of a target's row.
+pub(super) const ATTEMPTS: usize = 0;
+/// Cells of a listener's row.
+pub(super) const OPENED: usize = 0;
+pub(super) const CLOSED: usize = 1;
+
+/// A request that was answered, or whose client went.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestRecord {
+    /// Its service, else [`SeriesId::NO_SERVICE`].
+    pub service: SeriesId,
+    /// Its route, else [`SeriesId::NO_ROUTE`].
+    pub route: SeriesId,
+    /// Its upstream, else [`SeriesId::NO_UPSTREAM`].
+    pub upstream: SeriesId,
+    /// The status that was sent; 499 where the client went before one was.
+    pub code: u16,
+    /// First byte of the request to last byte of the answer.
+    pub duration: Duration,
+    /// From the client.
+    pub bytes_in: u64,
+    /// To the client.
+    pub bytes_out: u64,
+    /// Waiting for the upstream's response head; `None` where no attempt was made.
+    pub upstream_duration: Option<Duration>,
+    /// Queued or held; `None` where it did not wait.
+    pub wait: Option<Duration>,
+}
+
+/// A worker's counters and its access log. Used by one thread.
+pub struct WorkerTelemetry {
+    telemetry: Arc<Telemetry>,
+    /// By index of the series. An entry whose id differs is of a series that left.
+    rows: RefCell<Vec<Slot>>,
+    lines: LineWriter,
+}
+
+#[derive(Clone)]
+struct Slot {
+    id: SeriesId,
+    row: Option<Arc<Row>>,
+}
+
+impl WorkerTelemetry {
+    pub(super) fn new(telemetry: Arc<Telemetry>) -> Self {
+        let lines = telemetry.access.worker();
+        Self { telemetry, rows: RefCell::default(), lines }
+    }
+
+    /// A request is in flight on the upstream from now on: it has a route, whether or not it has a target yet.
+    pub fn request_started(&self, upstream: SeriesId, now: Instant) {
+        let now_us = self.telemetry.since_epoch(now);
+        self.with_row(upstream, Kind::Upstream, |row| Meter::enter(row, now_us));
+    }
+
+    /// It is no longer; once for each [`Self::request_started`], on the same worker, also when it is cut off.
+    pub fn request_ended(&self, upstream: SeriesId, now: Instant) {
+        let now_us = self.telemetry.since_epoch(now);
+        self.with_row(upstream, Kind::Upstream, |row| Meter::leave(row, now_us));
+    }
+
+    /// Counts a request once it is over.
+    pub fn request_finished(&self, record: &RequestRecord) {
+        let buckets = &*self.telemetry.buckets;
+        let per_route = self.telemetry.options.per_route;
+        self.with_row(record.route, Kind::Route, |row| {
+            row.count_code(record.code);
+            if per_route {
+                buckets.observe(row, CODE_CELLS, record.duration);
+            }
+        });
+        self.with_row(record.service, Kind::Service, |row| {
+            row.add(BYTES_IN, record.bytes_in);
+            row.add(BYTES_OUT, record.bytes_out);
+            if !per_route {
+                buckets.observe(row, SERVICE_DURATION, record.duration);
+            }
+        });
+        if record.upstream_duration.is_none() && record.wait.is_none() {
+            return;
+        }
+        self.with_row(record.upstream, Kind::Upstream, |row| {
+            if let Some(duration) = record.upstream_duration {
+                buckets.observe(row, UPSTREAM_DURATION, duration);
+            }
+            if let Some(wait) = record.wait {
+                buckets.observe(row, UPSTREAM_DURATION + buckets.cells(), wait);
+            }
+        });
+    }
+
+    /// An attempt on a target is over; `failure` is its kind where it failed.
+    pub fn attempt(&self, target: SeriesId, failure: Option<&'static str>) {
+        self.with_row(target, Kind::Target, |row| {
+            row.add(ATTEMPTS, 1);
+            if let Some(kind) = failure {
+                row.count_reason(Event::Failure, kind);
+            }
+        });
+    }
+
+    /// A further attempt is made.
+    pub fn retry(&self, upstream: SeriesId, reason: &'static str) {
+        self.with_row(upstream, Kind::Upstream, |row| row.count_reason(Event::Retry, reason));
+    }
+
+    /// A request was failed by the gateway or the pool.
+    pub fn lost(&self, upstream: SeriesId, reason: &'static str) {
+        self.with_row(upstream, Kind::Upstream, |row| row.count_reason(Event::Lost, reason));
+    }
+
+    /// A request was refused on purpose.
+    pub fn shed(&self, upstream: SeriesId, reason: &'static str) {
+        self.with_row(upstream, Kind::Upstream, |row| row.count_reason(Event::Shed, reason));
+    }
+
+    /// A client connection was accepted.
+    pub fn connection_opened(&self, listener: SeriesId) {
+        self.with_row(listener, Kind::Listener, |row| row.add(OPENED, 1));
+    }
+
+    /// A client connection is gone, on whichever worker.
+    pub fn connection_closed(&self, listener: SeriesId) {
+        self.with_row(listener, Kind::Listener, |row| row.add(CLOSED, 1));
+    }
+
+    /// Whether [`Self::log`] would do anything.
+    #[must_use]
+    pub fn logs(&self) -> bool {
+        self.lines.on()
+    }
+
+    /// Writes a line of the access log; drops and counts it when its reader is too slow.
+    pub fn log(&self, record: &AccessRecord<'_>) {
+        self.lines.log(record);
+    }
+
+    fn with_row(&self, id: SeriesId, kind: Kind, count: impl FnOnce(&Row)) {
+        if !id.is(kind) {
+            debug_assert_eq!(id, SeriesId::NONE, "not a {kind:?}");
+            return;
+        }
+        {
+            let rows = self.rows.borrow();
+            if let Some(slot) = rows.get(id.index()).filter(|slot| slot.id == id) {
+                if let Some(row) = &slot.row {
+                    count(row);
+                }
+                return;
+            }
+        }
+        if let Some(row) = self.first_use(id, kind) {
+            count(&row);
+        }
+    }
+
+    #[cold]
+    fn first_use(&self, id: SeriesId, kind: Kind) -> Option<Arc<Row>> {
+        let histogram = self.telemetry.buckets.cells();
+        let cells = match kind {
+            Kind::Service => SERVICE_DURATION + histogram,
+            Kind::Route => CODE_CELLS + if self.telemetry.options.per_route { histogram } else { 0 },
+            Kind::Upstream => UPSTREAM_DURATION + 2 * histogram,
+            Kind::Target | Kind::Listener => 2,
+        };
+        let row = self.telemetry.series.entry(id).map(|entry| {
+            let row = Arc::new(Row::new(cells));
+            entry.rows.push(row.clone());
+            row
+        });
+        let mut rows = self.rows.borrow_mut();
+        if rows.len() <= id.index() {
+            rows.resize(id.index() + 1, Slot { id: SeriesId::NONE, row: None });
+        }
+        rows[id.index()] = Slot { id, row: row.clone() };
+        row
+    }
+}
+
+#[cfg(test)]
+#[path = "worker/tests.rs"]
+mod tests;
