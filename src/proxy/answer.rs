@@ -1,6 +1,6 @@
 //! The gateway's own answers.
 
-use super::failure::Failure;
+use super::failure::{Failure, Fault};
 use super::request::Request;
 use plimsoll_core::protocol::answer::{error_body, negotiate};
 use plimsoll_core::protocol::status::reason_phrase;
@@ -51,6 +51,9 @@ impl Answer {
         let mut fields = vec![("content-type", format.content_type().into())];
         if row.status == 405 {
             fields.push(("allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".to_vec()));
+        }
+        if row.fault == Fault::Shed {
+            fields.push(("retry-after", b"1".to_vec()));
         }
         Self { status: row.status, fields, body }
     }

@@ -1,8 +1,9 @@
 //! Buffers of a worker, pooled. An idle connection holds none.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, ReadBuf};
 
@@ -28,12 +29,33 @@ pub(crate) struct Buffer {
     bytes: Box<[u8]>,
     start: usize,
     end: usize,
+    /// Bytes of all buffers that are lent, this one's among them while it is.
+    lent: Rc<Cell<usize>>,
+    is_lent: bool,
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        self.returned();
+    }
 }
 
 impl Buffer {
-    fn new(read: usize) -> Self {
+    fn new(read: usize, lent: &Rc<Cell<usize>>) -> Self {
         let bytes = vec![0; FRONT_ROOM + read + BACK_ROOM].into_boxed_slice();
-        Self { bytes, start: FRONT_ROOM, end: FRONT_ROOM }
+        Self { bytes, start: FRONT_ROOM, end: FRONT_ROOM, lent: Rc::clone(lent), is_lent: false }
+    }
+
+    fn lent(mut self) -> Self {
+        self.is_lent = true;
+        self.lent.set(self.lent.get() + self.bytes.len());
+        self
+    }
+
+    fn returned(&mut self) {
+        if std::mem::take(&mut self.is_lent) {
+            self.lent.set(self.lent.get().saturating_sub(self.bytes.len()));
+        }
     }
 
     /// What it holds.
@@ -156,6 +178,7 @@ pub(crate) struct Buffers {
     short: RefCell<Vec<Buffer>>,
     long: RefCell<Vec<Buffer>>,
     heads: RefCell<Vec<Vec<u8>>>,
+    lent: Rc<Cell<usize>>,
 }
 
 impl Buffers {
@@ -163,24 +186,32 @@ impl Buffers {
     #[inline]
     #[must_use]
     pub(crate) fn take(&self) -> Buffer {
-        self.short.borrow_mut().pop().unwrap_or_else(|| Buffer::new(READ))
+        self.short.borrow_mut().pop().unwrap_or_else(|| Buffer::new(READ, &self.lent)).lent()
     }
 
     /// An empty buffer for a long body.
     #[must_use]
     pub(crate) fn take_long(&self) -> Buffer {
-        self.long.borrow_mut().pop().unwrap_or_else(|| Buffer::new(LONG_READ))
+        self.long.borrow_mut().pop().unwrap_or_else(|| Buffer::new(LONG_READ, &self.lent)).lent()
     }
 
     /// Gives a buffer back.
     #[inline]
     pub(crate) fn put(&self, mut buffer: Buffer) {
         buffer.clear();
+        buffer.returned();
         let (pool, kept) = if buffer.is_long() { (&self.long, KEPT_LONG) } else { (&self.short, KEPT) };
         let mut pool = pool.borrow_mut();
         if pool.len() < kept {
             pool.push(buffer);
         }
+    }
+
+    /// Bytes of the buffers that are lent at this moment.
+    #[inline]
+    #[must_use]
+    pub(crate) fn lent(&self) -> usize {
+        self.lent.get()
     }
 
     /// An empty byte string for a head.
@@ -250,7 +281,7 @@ mod tests {
 
     #[test]
     fn heads_and_chunk_frames_fit_around_what_was_read() {
-        let mut buffer = Buffer::new(16);
+        let mut buffer = Buffer::new(16, &Rc::default());
         assert!(buffer.append(b"body"));
         assert!(buffer.prepend(b"head "));
         assert!(buffer.append(b"\r\n"));
@@ -261,8 +292,20 @@ mod tests {
     }
 
     #[test]
+    fn lent_buffers_are_counted_until_they_come_back_or_are_dropped() {
+        let buffers = Buffers::default();
+        let (first, second) = (buffers.take(), buffers.take_long());
+        assert!(buffers.lent() > READ + LONG_READ);
+        drop(second);
+        buffers.put(first);
+        assert_eq!(buffers.lent(), 0);
+        assert!(!buffers.take().is_long());
+        assert_eq!(buffers.lent(), 0);
+    }
+
+    #[test]
     fn what_is_left_moves_to_the_front() {
-        let mut buffer = Buffer::new(16);
+        let mut buffer = Buffer::new(16, &Rc::default());
         assert!(buffer.append(b"one two"));
         buffer.advance(4);
         buffer.compact();

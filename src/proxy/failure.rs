@@ -16,6 +16,8 @@ pub(crate) enum Failure {
     ClientTimeout,
     /// The client left.
     ClientGone,
+    /// As many bytes are buffered as may be.
+    Overloaded,
     /// TRACE or CONNECT.
     MethodNotAllowed,
     /// The host does not belong to this TLS connection.
@@ -103,6 +105,7 @@ impl Failure {
             Self::BodyTooLarge => row(413, "Payload too large", "body_too_large", Fault::Client),
             Self::ClientTimeout => row(408, "Request timeout", "client_timeout", Fault::Client),
             Self::ClientGone => row(499, "Client closed request", "client_gone", Fault::Client),
+            Self::Overloaded => row(503, "The gateway is overloaded", "overload", Fault::Shed),
             Self::MethodNotAllowed => row(405, "Method not allowed", "method_not_allowed", Fault::Client),
             Self::Misdirected => row(421, "Misdirected request", "misdirected", Fault::Client),
             Self::Loop => row(508, "Loop detected", "loop", Fault::Client),

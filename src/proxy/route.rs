@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::request::Request;
-use plimsoll_core::protocol::{Known, Method, RequestHead, uri};
+use plimsoll_core::protocol::{BodyLength, Known, Method, RequestHead, uri};
 use plimsoll_core::router::{Ask, Fields};
 
 /// The fields of a request's head, as the router asks for them.
@@ -26,6 +26,15 @@ pub(crate) fn find(request: &mut Request) -> Result<(), Failure> {
     }
     if passes_again(head, &worker.shared.via) {
         return Err(Failure::Loop);
+    }
+    let limits = &snapshot.settings.limits;
+    if worker.buffers.lent() as u64 > limits.buffered_bytes / u64::from(worker.workers) {
+        return Err(Failure::Overloaded);
+    }
+    if let (BodyLength::Length(length), Some(max)) = (head.body, limits.request_body)
+        && length > max
+    {
+        return Err(Failure::BodyTooLarge);
     }
     uri::normalise_path(head.path(), path);
     if let (Some(tls), Some(sni)) = (&client.listener.tls, &client.sni) {

@@ -9,9 +9,11 @@ use crate::telemetry::clock::{self, DateLine};
 use crate::telemetry::request_id::RequestIds;
 use crate::telemetry::{SeriesId, Telemetry, WorkerTelemetry};
 use arc_swap::ArcSwap;
+use dashmap::DashMap;
 use plimsoll_core::protocol::{RequestHead, ResponseHead};
 use plimsoll_core::upstream::{Target, WorkerRng};
 use std::cell::{Cell, RefCell};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -36,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) connections: AtomicU32,
     /// Client connections allowed.
     pub(crate) max_connections: AtomicU32,
+    /// Client connections by address, where their number is limited.
+    pub(crate) per_client: DashMap<IpAddr, u32>,
     /// Client connections that were refused since there were too many.
     pub(crate) refused_connections: AtomicU64,
     /// Our name in the `Via` of requests, like no other gateway's: one that carries it twice goes in circles.
@@ -53,6 +57,7 @@ impl Shared {
             draining: AtomicBool::new(false),
             connections: AtomicU32::new(0),
             max_connections: AtomicU32::new(u32::MAX),
+            per_client: DashMap::new(),
             refused_connections: AtomicU64::new(0),
             via,
         }
@@ -70,6 +75,25 @@ impl Shared {
     #[must_use]
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
+    }
+
+    /// Counts a connection of a client that may have `limit`; false if it has them already. To be paired with
+    /// [`Self::client_left`].
+    pub(crate) fn client_came(&self, client: IpAddr, limit: u32) -> bool {
+        let mut count = self.per_client.entry(client).or_insert(0);
+        let may = *count < limit;
+        if may {
+            *count += 1;
+        }
+        may
+    }
+
+    /// One of the client's connections that were counted is over.
+    pub(crate) fn client_left(&self, client: IpAddr) {
+        self.per_client.remove_if_mut(&client, |_, count| {
+            *count = count.saturating_sub(1);
+            *count == 0
+        });
     }
 
     /// Whether the gateway drains.

@@ -9,7 +9,7 @@ use crate::proxy::{http1, http2};
 use crate::snapshot::Listener;
 use crate::telemetry::SeriesId;
 use std::future::{Future, poll_fn};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -31,17 +31,31 @@ struct Counted {
     worker: Rc<Worker>,
     posts: Arc<[Post]>,
     series: SeriesId,
+    /// Set where connections of one client are limited.
+    client: Option<IpAddr>,
 }
 
 impl Counted {
-    fn new(worker: &Rc<Worker>, posts: &Arc<[Post]>, series: SeriesId) -> Self {
+    /// `None`: the client has as many connections as it may have.
+    fn new(
+        worker: &Rc<Worker>,
+        posts: &Arc<[Post]>,
+        series: SeriesId,
+        client: IpAddr,
+        limit: Option<u32>,
+    ) -> Option<Self> {
+        if limit.is_some_and(|limit| !worker.shared.client_came(client, limit)) {
+            worker.shared.refused_connections.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
         worker.shared.connections.fetch_add(1, Ordering::Relaxed);
         worker.telemetry.connection_opened(series);
-        let counted = Self { worker: Rc::clone(worker), posts: Arc::clone(posts), series };
+        let client = limit.map(|_| client);
+        let counted = Self { worker: Rc::clone(worker), posts: Arc::clone(posts), series, client };
         if let Some(post) = counted.post() {
             post.opened();
         }
-        counted
+        Some(counted)
     }
 
     fn post(&self) -> Option<&Post> {
@@ -53,6 +67,9 @@ impl Drop for Counted {
     fn drop(&mut self) {
         self.worker.shared.connections.fetch_sub(1, Ordering::Relaxed);
         self.worker.telemetry.connection_closed(self.series);
+        if let Some(client) = self.client {
+            self.worker.shared.client_left(client);
+        }
         if let Some(post) = self.post() {
             post.closed();
         }
@@ -65,8 +82,10 @@ pub(super) fn serve(worker: &Rc<Worker>, posts: &Arc<[Post]>, accepted: Accepted
     let Some(listener) = snapshot.listeners.get(&accepted.listener).map(Arc::clone) else { return };
     let local = accepted.stream.local_addr().unwrap_or(listener.address);
     let stream = accepted.stream;
-    let counted = Counted::new(worker, posts, listener.series.id());
-    let trusted = snapshot.settings.trusts(accepted.peer.ip().to_canonical());
+    let peer = accepted.peer.ip().to_canonical();
+    let limit = snapshot.settings.limits.connections_per_client;
+    let Some(counted) = Counted::new(worker, posts, listener.series.id(), peer, limit) else { return };
+    let trusted = snapshot.settings.trusts(peer);
     let client = Client::new(accepted.peer, local, listener, trusted);
     let worker = Rc::clone(worker);
     if client.tls {

@@ -1,4 +1,4 @@
-//! The `gateway` key: what Kong has no word for. Every default is INTERFACE's; `Default` is a gateway without the key.
+//! The `gateway` key: what Kong has no word for. `Default` is a gateway without the key; a test holds it against the tables.
 
 use super::Pem;
 use ipnet::IpNet;

@@ -53,15 +53,33 @@ impl DocumentProblem {
         if source.is_empty() {
             return None;
         }
+        let (source, column) = window(source, column as usize);
         let byte_of = |characters: usize| source.char_indices().nth(characters).map_or(source.len(), |(at, _)| at);
-        let start = byte_of(column as usize - 1);
-        let end = byte_of((column as usize - 1).saturating_add(self.length as usize)).max(start);
+        let start = byte_of(column - 1);
+        let end = byte_of((column - 1).saturating_add(self.length as usize)).max(start);
         let annotated =
             Snippet::source(source).line_start(line as usize).annotation(AnnotationKind::Primary.span(start..end));
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         let report = [Group::with_level(Level::ERROR).element(annotated)];
         Some(renderer.decor_style(DecorStyle::Ascii).render(&report))
     }
+}
+
+/// 1000 bytes: JSON without line ends may be one line of a megabyte.
+const MAX_LINE: usize = 1000;
+/// Characters that are shown on either side of the place in such a line.
+const AROUND: usize = 60;
+
+/// The part of a line that is shown, and the column in it.
+fn window(source: &str, column: usize) -> (&str, usize) {
+    if source.len() <= MAX_LINE {
+        return (source, column);
+    }
+    let skipped = (column - 1).saturating_sub(AROUND);
+    let mut chars = source.char_indices().skip(skipped);
+    let start = chars.next().map_or(source.len(), |(at, _)| at);
+    let end = chars.nth(2 * AROUND).map_or(source.len(), |(at, _)| at);
+    (source.get(start..end).unwrap_or_default(), column - skipped)
 }
 
 /// Everything that is wrong with a document, sorted by place. Never empty.
@@ -203,5 +221,45 @@ impl Sink {
             }
         }
         path
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(line: u32, column: u32, length: u32) -> DocumentProblem {
+        let (path, message) = ("services[0].url".to_owned(), "is wrong".to_owned());
+        DocumentProblem { place: Place { line, column }, length, path, message, help: Some("mend it".to_owned()) }
+    }
+
+    #[test]
+    fn a_problem_shows_its_line_with_a_caret() {
+        let check = |problem: DocumentProblem, text: &str, expected: &str| {
+            assert_eq!(problem.render("a.yaml", text, false), expected);
+        };
+        check(at(2, 3, 2), "one\nat wo\n", "a.yaml:2:3: is wrong\n  |\n2 | at wo\n  |   ^^\nhelp: mend it\n");
+        // A caret past the end, wide letters, no such line, no place, a line that may hold a secret.
+        check(at(1, 9, 5), "short", "a.yaml:1:9: is wrong\n  |\n1 | short\n  |      ^\nhelp: mend it\n");
+        check(at(1, 2, 1), "éé", "a.yaml:1:2: is wrong\n  |\n1 | éé\n  |  ^\nhelp: mend it\n");
+        check(at(7, 1, 1), "short", "a.yaml:7:1: is wrong\nhelp: mend it\n");
+        check(at(0, 0, 1), "short", "a.yaml: is wrong\nhelp: mend it\n");
+        check(at(1, 1, 0), "short", "a.yaml:1:1: is wrong\nhelp: mend it\n");
+    }
+
+    #[test]
+    fn of_a_long_line_only_the_part_around_the_place_is_shown() {
+        let text = format!("{}é{}", "a".repeat(5000), "b".repeat(5000));
+        let rendered = at(1, 5001, 1).render("a.json", &text, false);
+        assert!(rendered.starts_with("a.json:1:5001: is wrong\n"), "{rendered}");
+        assert!(rendered.contains(&format!("{}é{}", "a".repeat(60), "b".repeat(60))), "{rendered}");
+        assert!(rendered.len() < 500, "{rendered}");
+    }
+
+    #[test]
+    fn colours_are_only_there_if_wished() {
+        let problem = at(1, 1, 2);
+        assert!(problem.render("a.yaml", "text", true).contains('\u{1b}'));
+        assert!(!problem.render("a.yaml", "text", false).contains('\u{1b}'));
     }
 }

@@ -57,11 +57,11 @@ fn filled(value: &str, _: &str) -> Check {
 
 fn name(value: &str, shown: &str) -> Check {
     filled(value, shown)?;
-    let good = |c: char| c.is_alphanumeric() || "._~-".contains(c) || (!c.is_ascii() && !c.is_whitespace());
+    let good = |c: char| c.is_ascii_alphanumeric() || "._~-".contains(c) || !c.is_ascii();
     if value.chars().all(good) {
         return Ok(());
     }
-    fail(format!("invalid value '{shown}': it must only contain alphanumeric and '., -, _, ~' characters"))
+    fail(format!("invalid value '{shown}': the only accepted ascii characters are alphanumerics or ., -, _, and ~"))
 }
 
 fn id(value: &str, _: &str) -> Check {

@@ -115,6 +115,16 @@ impl Fixture {
     }
 }
 
+impl Fixture {
+    /// As [`Self::talk`], where the connection may be refused.
+    pub(super) fn talk_or_nothing(&self, bytes: &str) -> String {
+        let mut stream = self.connect();
+        let mut all = Vec::new();
+        let result = stream.write_all(bytes.as_bytes()).and_then(|()| stream.read_to_end(&mut all));
+        result.map_or_else(|_| String::new(), |_| String::from_utf8_lossy(&all).into_owned())
+    }
+}
+
 /// Everything until the end of the stream.
 pub(super) fn read_to_end(stream: &mut TcpStream) -> String {
     let mut all = Vec::new();

@@ -143,6 +143,24 @@ fn a_slow_head_is_given_up_with_408() {
 }
 
 #[test]
+fn a_client_may_have_so_many_connections_and_no_more() {
+    let limits = Limits { connections_per_client: Some(2), ..Limits::default() };
+    let fixture = Fixture::new(Options { targets: vec![answering(OK)], limits, ..Options::default() });
+    let mut first = fixture.connect();
+    let mut second = fixture.connect();
+    for stream in [&mut first, &mut second] {
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        read_until(stream, "hi");
+    }
+    assert_eq!(read_to_end(&mut fixture.connect()), "");
+    drop(first);
+    let began = Instant::now();
+    while !fixture.talk_or_nothing(GET).ends_with("hi") {
+        assert!(began.elapsed() < Duration::from_secs(5), "the place of a connection that left is not free");
+    }
+}
+
+#[test]
 fn a_body_over_the_limit_is_refused() {
     let limits = Limits { request_body: Some(3), ..Limits::default() };
     let fixture = Fixture::new(Options { targets: vec![answering(OK)], limits, ..Options::default() });

@@ -9,7 +9,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 
-/// 100 ms: how long the sample waits for a connection that may still lie in the kernel's queue when it ends.
+/// 100 ms: how long the sample goes through what may still lie in the kernel's queue when it ends.
 const LAST_ACCEPT: Duration = Duration::from_millis(100);
 
 /// Who the sample is, and how it ends.
@@ -55,7 +55,9 @@ pub async fn serve(listener: TcpListener, options: Options, mut stop: watch::Rec
         }
     }
     if !linger.is_zero() {
-        while let Ok(Ok((stream, _))) = tokio::time::timeout(LAST_ACCEPT, listener.accept()).await {
+        // A deadline for all of them: who goes on connecting must not keep the sample alive.
+        let deadline = tokio::time::Instant::now() + LAST_ACCEPT;
+        while let Ok(Ok((stream, _))) = tokio::time::timeout_at(deadline, listener.accept()).await {
             spawn(stream, &replica, &open);
         }
     }

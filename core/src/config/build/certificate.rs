@@ -40,7 +40,9 @@ impl Builder<'_> {
         }
         let (Some(owner), Some(text)) = (self.owner(found, "certificate"), text) else { return };
         let mark = if let What::Record(record) = found.what { record.mark_of("name") } else { found.mark };
-        self.unique("snis", "name", &text.value, mark);
+        if let Some(first) = self.names.claim("snis", "name", &text.value, mark.place) {
+            self.report_taken("snis", "name", text.shown(), mark, first);
+        }
         let Some(certificate) = self.document.certificates.get_mut(owner) else { return };
         let number = certificate.snis.len();
         certificate.snis.push(text.value.to_ascii_lowercase().into());

@@ -6,6 +6,7 @@ use crate::config::{
     AccessLog, AccessLogFormat, AddedHeaders, Admin, AdminAddress, Gateway, Http2, Limits, Log, LogPath, Metrics,
     Shutdown, Timeouts, rule,
 };
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// A head's spans are 16 bits wide, and what the gateway adds must fit beside what came.
@@ -16,7 +17,7 @@ impl Builder<'_> {
         self.note_references(record, "/gateway");
         let gateway = Gateway {
             workers: record.optional_integer("workers"),
-            cpu_affinity: matches!(record.value("cpu_affinity"), Some(Value::Word(_))),
+            cpu_affinity: matches!(record.value("cpu_affinity"), Some(Value::Word("auto"))),
             listeners: record.has("listeners").then(|| self.listeners(record)),
             admin: self.admin(record),
             status: record.record("status").and_then(|status| rule::parse_address(&status.text("address")?)),
@@ -35,7 +36,27 @@ impl Builder<'_> {
             shutdown: record.record("shutdown").map(shutdown).unwrap_or_default(),
             providers: record.record("providers").map(super::providers::providers).unwrap_or_default(),
         };
+        self.check_addresses(record, &gateway);
         self.document.gateway = Some(gateway);
+    }
+
+    /// Admin API, status and listeners need an address each.
+    fn check_addresses(&mut self, record: &Record, gateway: &Gateway) {
+        let admin = match gateway.admin.as_ref().map(|admin| &admin.address) {
+            Some(AdminAddress::Tcp(address)) => Some(*address),
+            _ => None,
+        };
+        let listeners = gateway.listeners.iter().flatten();
+        let mut taken: Vec<(String, SocketAddr)> =
+            listeners.map(|listener| (format!("listener '{}'", listener.name), listener.address)).collect();
+        for (name, address) in [("admin", admin), ("status", gateway.status)] {
+            let Some(address) = address else { continue };
+            if let Some((other, _)) = taken.iter().find(|(_, other)| super::listener::clash(*other, address)) {
+                let message = format!("{other} has this address already");
+                self.complain(record, name, &message, None);
+            }
+            taken.push((format!("'{name}'"), address));
+        }
     }
 
     /// Builds the block, or its default where it is not written.

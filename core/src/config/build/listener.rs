@@ -23,7 +23,7 @@ impl Builder<'_> {
         let name = record.text("name")?;
         let address = rule::parse_address(&record.text("address")?)?;
         self.unique("listeners", "name", &name, record.mark_of("name"));
-        if let Some(other) = others.iter().find(|other| clashes(other.address, address)) {
+        if let Some(other) = others.iter().find(|other| clash(other.address, address)) {
             let message = format!("listener '{}' has this address already", other.name);
             self.complain(record, "address", &message, None);
         }
@@ -66,12 +66,12 @@ impl Builder<'_> {
         let certificates = &self.document.certificates;
         certificates
             .iter()
-            .any(|certificate| certificate.id.eq_ignore_ascii_case(name) || certificate.snis.contains(name))
+            .any(|one| one.id.eq_ignore_ascii_case(name) || one.snis.iter().any(|sni| sni.eq_ignore_ascii_case(name)))
     }
 }
 
 /// Whether both cannot be bound. Port 0 is a free one each time; `[::]` takes IPv4 along.
-fn clashes(a: SocketAddr, b: SocketAddr) -> bool {
+pub(super) fn clash(a: SocketAddr, b: SocketAddr) -> bool {
     if a.port() != b.port() || a.port() == 0 {
         return false;
     }

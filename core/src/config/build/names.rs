@@ -1,6 +1,6 @@
 //! Which names and ids are taken, and by which entity.
 
-use crate::config::{Place, suggest};
+use crate::config::{Place, suggest, uuid};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
@@ -42,7 +42,9 @@ impl Names {
 
     /// As Kong, by name or by id, whichever way it is written.
     pub(super) fn index(&self, kind: &'static str, key: &Arc<str>) -> Option<usize> {
-        self.index.get(&(kind, key.clone())).copied()
+        // An id is one whichever way its letters are written.
+        let key = if uuid::is_uuid(key) { key.to_ascii_lowercase().into() } else { key.clone() };
+        self.index.get(&(kind, key)).copied()
     }
 
     /// The name that was probably meant.

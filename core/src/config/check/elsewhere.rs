@@ -62,7 +62,8 @@ impl Checker<'_> {
                 return self.expected(node, field, wrong);
             }
             crate::config::Pem::Text(text.value)
-        } else if text.written.is_none() && text.value.contains('\n') || text.value.is_empty() {
+        } else if text.value.contains('\n') || text.value.is_empty() {
+            // Neither PEM nor a path; taken for a path, it would be shown when it cannot be read.
             return self.expected(node, field, "expected PEM text (-----BEGIN …) or a path to a file with it");
         } else if !self.source.allows("files") {
             self.refuse(node.mark, field.name, "files");

@@ -17,7 +17,12 @@ pub(in crate::config) static GATEWAY: Table = Table {
             this process may use (affinity, cgroup quota).",
         )
         .text("auto"),
-        field("cpu_affinity", Kind::Either(&[Kind::Literal("auto"), Kind::Off]), "auto: a worker a core.").flag(false),
+        field(
+            "cpu_affinity",
+            Kind::Either(&[Kind::Literal("auto"), Kind::Literal("off"), Kind::Off]),
+            "auto: a worker a core.",
+        )
+        .flag(false),
         field(
             "listeners",
             Kind::List(&Kind::Record(&LISTENER)),

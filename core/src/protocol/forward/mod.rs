@@ -2,7 +2,7 @@
 //! added.
 //!
 //! Lines that stay are copied as they came, neighbours in one copy: they were checked when the head was read, so an
-//! ordinary head is one to three copies. Sources: RFC 9110 §7.6, Kong 3.10 `kong/runloop/handler.lua` (KONG's
+//! ordinary head is one to three copies. Sources: RFC 9110 §7.6, Kong 3.10 `kong/runloop/handler.lua` (its
 //! `X-Forwarded-*`) and `kong/templates/nginx_kong.lua`.
 
 mod added;

@@ -134,12 +134,6 @@ impl Lab {
         self.engine.run(&format!("network create --label test.run={lab} {name}")).await;
         name
     }
-
-    /// When the engine started a container, milliseconds since the Unix epoch.
-    pub async fn started_ms(&self, replica: &Replica) -> u64 {
-        let at = self.engine.docker(&["inspect", "-f", "{{.State.StartedAt.UnixMilli}}", &replica.id]).await;
-        at.parse().expect("milliseconds")
-    }
 }
 
 impl Drop for Lab {

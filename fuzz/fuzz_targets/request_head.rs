@@ -1,0 +1,61 @@
+//! What is read as a request, goes on as the same request, and is read so by the next one.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use plimsoll_core::protocol::forward::{ForwardRequest, each_request_field, write_request};
+use plimsoll_core::protocol::h1::{HeadScan, parse_request};
+use plimsoll_core::protocol::{HeadLimits, Known, RequestHead};
+
+const LIMITS: HeadLimits = HeadLimits { request_line: 8192, headers: 32 * 1024, count: 100 };
+
+fn read(bytes: &[u8]) -> Option<RequestHead> {
+    let range = HeadScan::new().find(bytes).ok()??;
+    let mut head = RequestHead::new();
+    parse_request(&bytes[range], &LIMITS, &mut head).ok()?;
+    Some(head)
+}
+
+fn others(head: &RequestHead) -> Vec<(&[u8], &[u8])> {
+    head.fields().filter(|(.., known)| *known == Known::Other).map(|(name, value, _)| (name, value)).collect()
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let whole = HeadScan::new().find(bytes);
+    let mut scan = HeadScan::new();
+    let steps = (0..=bytes.len()).map(|end| scan.find(&bytes[..end])).find(|found| *found != Ok(None));
+    assert_eq!(steps.unwrap_or(Ok(None)), whole, "byte by byte");
+    let mut alone = RequestHead::new();
+    let _unscanned = parse_request(bytes, &LIMITS, &mut alone);
+    let Some(head) = read(bytes) else { return };
+    assert!(head.path().starts_with(b"/") || head.path() == b"*");
+    let forward = ForwardRequest {
+        path: head.path(),
+        query: head.query(),
+        host: b"target",
+        client: b"::1",
+        proto: "http",
+        forwarded_host: head.host(),
+        forwarded_port: 80,
+        forwarded_path: head.path(),
+        prefix: Some(head.path()),
+        trusted: bytes.len() % 2 == 0,
+        via: true,
+        request_id: Some(b"0f"),
+        upgrade: head.upgrade,
+        body: head.body,
+        expect_continue: head.expect_continue,
+    };
+    let mut out = Vec::new();
+    write_request(&head, &forward, &mut out);
+    let sent = read(&out).expect("what is sent on is a request");
+    assert_eq!((sent.method_bytes(), sent.target(), sent.body), (head.method_bytes(), head.target(), head.body));
+    assert_eq!((sent.host(), sent.upgrade, sent.expect_continue), (&b"target"[..], head.upgrade, head.expect_continue));
+    let kept = others(&sent);
+    assert!(kept.iter().all(|field| others(&head).contains(field)), "no field is made up");
+    for name in [Known::KeepAlive, Known::ProxyConnection, Known::Proxy, Known::Underscored] {
+        assert_eq!(sent.known(name), None);
+    }
+    each_request_field(&head, &forward, &mut |name, value| {
+        assert!(!name.iter().any(u8::is_ascii_uppercase) && !value.contains(&b'\n'));
+    });
+});

@@ -1,0 +1,43 @@
+//! What is read as a response, goes on as the same response, and is read so by the client.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use plimsoll_core::protocol::forward::{ForwardResponse, each_response_field, write_response};
+use plimsoll_core::protocol::h1::{HeadScan, parse_response};
+use plimsoll_core::protocol::{BodyLength, Known, Method, ResponseHead, Version};
+
+fn read(bytes: &[u8], request: Method) -> Option<ResponseHead> {
+    let range = HeadScan::new().find(bytes).ok()??;
+    let mut head = ResponseHead::new();
+    parse_response(&bytes[range], request, &mut head).ok()?;
+    Some(head)
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let _unscanned = parse_response(bytes, Method::Get, &mut ResponseHead::new());
+    for request in [Method::Get, Method::Head] {
+        let Some(head) = read(bytes, request) else { continue };
+        let forward = ForwardResponse {
+            version: Version::Http11,
+            keep_alive: head.keep_alive,
+            body: head.body,
+            upgrade: head.upgrade,
+            te_trailers: true,
+            added: b"Via: 1.1 plimsoll\r\n",
+            date: Some(b"Date: now\r\n"),
+        };
+        let mut out = Vec::new();
+        write_response(&head, &forward, &mut out);
+        let sent = read(&out, request).expect("what is sent on is a response");
+        assert_eq!((sent.status, sent.body, sent.upgrade), (head.status, head.body, head.upgrade));
+        if head.status >= 200 {
+            assert_eq!(sent.keep_alive, head.keep_alive);
+            assert!(sent.known(Known::Date).is_some());
+        }
+        assert_eq!(sent.known(Known::KeepAlive), None);
+        assert_eq!(sent.known(Known::TransferEncoding).is_some(), head.body == BodyLength::Chunked);
+        each_response_field(&head, &mut |name, value| {
+            assert!(!name.iter().any(u8::is_ascii_uppercase) && !value.contains(&b'\n'));
+        });
+    }
+});
