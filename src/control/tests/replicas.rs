@@ -134,7 +134,7 @@ async fn a_replica_that_flaps_finds_itself() {
     // Gone from the engine, but its service's route stays for the grace.
     teller.change("one", |replica| replica.phase = Phase::Gone).tell();
     until(LIMIT, "it has gone", async || known().is_none()).await;
-    assert!(before.target.causes().has(Cause::Gone));
+    assert!(before.target.causes().has(Cause::Gone), "{:?}", before.target);
     teller.change("one", |replica| replica.phase = Phase::Running).tell();
     until_causes(&handle, "one", Causes::NONE).await;
     assert!(std::sync::Arc::ptr_eq(&before.target, &known().unwrap().target));
