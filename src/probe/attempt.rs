@@ -13,7 +13,6 @@ use hyper_util::rt::TokioIo;
 use plimsoll_core::config::CheckKind;
 use plimsoll_core::health::Outcome;
 use plimsoll_core::upstream::Target;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -137,8 +136,7 @@ fn chain(error: &dyn std::error::Error) -> String {
     let mut said = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
-        // Writing into a String does not fail.
-        let _ = write!(said, ": {error}");
+        said.push_str(&format!(": {error}"));
         source = error.source();
     }
     said

@@ -5,7 +5,6 @@ use crate::tls::{TargetProfile, TargetTls};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use plimsoll_core::config::{ActiveChecks, CheckKind, HealthyRule, UnhealthyRule};
 use plimsoll_core::health::{CheckRules, Outcome};
-use plimsoll_core::model::UpstreamId;
 use plimsoll_core::upstream::Target;
 use rustls::ClientConfig;
 use std::sync::Arc;
@@ -33,7 +32,6 @@ pub fn check_rules(healthy: &HealthyRule, unhealthy: &UnhealthyRule) -> CheckRul
 pub(super) struct Checks {
     pub(super) settings: ActiveChecks,
     pub(super) host_header: Option<Arc<str>>,
-    pub(super) upstream: UpstreamId,
     pub(super) name: Arc<str>,
     pub(super) rules: CheckRules,
     pub(super) headers: HeaderMap,
@@ -49,7 +47,6 @@ impl Checks {
         let concurrency = usize::try_from(settings.concurrency).unwrap_or(usize::MAX);
         Self {
             host_header: options.host_header.clone(),
-            upstream: options.upstream.id.clone(),
             name: options.upstream.name.clone(),
             rules: check_rules(&settings.healthy, &settings.unhealthy),
             headers: headers(&settings),
