@@ -2,10 +2,16 @@
 //!
 //! Answers go to stdout, the log to stderr. Exit codes: 0 done, 1 the input is at fault, 2 usage, 3 the environment is.
 
+mod admin;
+mod check;
 mod command;
+mod healthcheck;
+mod http;
+mod output;
 mod sample;
+mod source;
 
 pub use command::{Command, Failure, main};
 
 /// Every command, in the order of `--help`. Hidden ones, whose names begin with `__`, are Plimsoll's own.
-pub const COMMANDS: &[&Command] = &[&sample::COMMAND];
+pub const COMMANDS: &[&Command] = &[&check::COMMAND, &healthcheck::COMMAND, &sample::COMMAND];

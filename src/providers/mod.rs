@@ -1,6 +1,10 @@
 //! Sources of truth about replicas: one folder a runtime. Each sends its whole view, again and again.
 
+pub mod docker;
 pub mod process;
+mod status;
+
+pub use status::ProviderStatus;
 
 use futures_util::stream::BoxStream;
 use plimsoll_core::model::Facts;

@@ -3,6 +3,7 @@
 //! A request keeps the snapshot it started with. Pools are not in here: they hang on the upstreams, which outlive
 //! snapshots, so that every attempt sees the pool of its own moment.
 
+pub mod explain;
 mod settings;
 
 pub use settings::{HostRule, Settings};

@@ -6,6 +6,7 @@ use super::port::Ports;
 use super::reconcile::{Copy, reconcile};
 use super::replica::{Plan, Seen, What};
 use crate::providers::Provider;
+use crate::telemetry::clock;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use plimsoll_core::config::{Discover, Document, ProcessSource};
 use plimsoll_core::model::{Facts, TargetId};
@@ -167,7 +168,7 @@ impl Supervisor {
         if what == What::Gone {
             self.slots.remove(&id);
         } else if let Some(slot) = self.slots.get_mut(&id) {
-            slot.status.note(what, now_ms());
+            slot.status.note(what, clock::now_ms());
         }
     }
 
@@ -222,8 +223,4 @@ impl Supervisor {
 
 fn id_of(upstream: &str, number: u32) -> Arc<str> {
     format!("{upstream}.{number}").into()
-}
-
-fn now_ms() -> u64 {
-    jiff::Timestamp::now().as_millisecond().try_into().unwrap_or_default()
 }

@@ -31,7 +31,8 @@ impl Model {
         }
         // What takes out is believed at once, what lets in is not: so each of these also asks for an inspect.
         let wait_ms = if action == "kill" && !attributes.contains_key("signal") { UNSIGNALLED_KILL_MS } else { 0 };
-        if !["die", "died", "stop"].contains(&action) {
+        let ended = ["die", "died", "stop"].contains(&action);
+        if !ended || !self.containers.contains_key(&id) {
             self.want(&id, now_ms + wait_ms, false);
         }
         let Some(container) = self.containers.get_mut(&id) else { return Urgency::Unchanged };
@@ -39,7 +40,7 @@ impl Model {
             return Urgency::Unchanged;
         }
         match action {
-            "die" | "died" | "stop" => container.stop(),
+            _ if ended => container.stop(),
             "pause" if container.life == Life::Running => container.life = Life::Paused,
             "unpause" if container.life == Life::Paused => container.life = Life::Running,
             "kill" => {

@@ -26,6 +26,10 @@ impl Model {
             }
             seen.insert(Arc::clone(&id));
             if self.is_newer(&id, ticket.asked_at) {
+                // Its event has asked for the inspect already.
+                if ticket.kind == ListKind::Gap && self.is_wanted(&id) {
+                    self.unconfirmed.insert(id);
+                }
                 continue;
             }
             let runs = ["running", "paused"].contains(&item.state.as_str());

@@ -135,6 +135,12 @@ impl Model {
         self.listed && self.unconfirmed.is_empty()
     }
 
+    /// Whether a list made containers suspect that are not looked at yet.
+    #[must_use]
+    pub fn has_suspects(&self) -> bool {
+        self.wants.values().any(|want| want.by_list)
+    }
+
     /// The engine's time of the newest event, nanoseconds since the Unix epoch; 0 before the first.
     #[must_use]
     pub fn last_event_ns(&self) -> u64 {
@@ -172,10 +178,17 @@ impl Model {
         ids.into_iter().map(|id| InspectTicket { id, asked_at: self.sequence }).collect()
     }
 
+    /// Gives up the inspects under way: their connection is gone. They are due again.
+    pub fn abandon_inspects(&mut self) {
+        self.in_flight.clear();
+    }
+
     /// Takes what came of an inspect. If an event spoke of the container meanwhile, it is asked for again.
     pub fn apply_inspect(&mut self, ticket: &InspectTicket, inspected: Inspected, now_ms: u64) -> Urgency {
         let id = &ticket.id;
-        self.in_flight.remove(id);
+        if !self.in_flight.remove(id) {
+            return Urgency::Unchanged;
+        }
         if self.is_newer(id, ticket.asked_at) {
             return Urgency::Unchanged;
         }
@@ -270,6 +283,10 @@ impl Model {
 
     pub(super) fn is_newer(&self, id: &str, asked_at: u64) -> bool {
         self.touched.get(id).is_some_and(|sequence| *sequence > asked_at)
+    }
+
+    pub(super) fn is_wanted(&self, id: &str) -> bool {
+        self.wants.contains_key(id)
     }
 
     /// An event's wish comes before a list's, and the earlier before the later.

@@ -254,6 +254,36 @@ fn an_inspect_that_fails_is_tried_again_and_named() {
 }
 
 #[test]
+fn replayed_events_of_containers_that_only_the_list_will_show_lose_nothing() {
+    let all = [inspect("up", json!({})), inspect("down", json!({"State": {"Status": "exited"}}))];
+    let mut model = Model::new(settings());
+    let list = model.begin_list(ListKind::Gap);
+    model.apply_event(&event("up", "start", json!({}), 1), NOW_MS);
+    model.apply_event(&event("down", "die", json!({}), 2), NOW_MS);
+    model.apply_event(&event("passing", "die", json!({}), 3), NOW_MS);
+    model.apply_event(&event("passing", "destroy", json!({}), 4), NOW_MS);
+    let items: Vec<ListItem> = all.iter().map(|one| from(item(one))).collect();
+    model.apply_list(list, &items, NOW_MS);
+    assert!(!model.is_synced(), "not before they are inspected");
+    answer(&mut model, &all, NOW_MS);
+    assert!(model.is_synced());
+    assert_eq!((phase(&model, "up"), phase(&model, "down")), (Phase::Running, Phase::Stopped));
+    assert_eq!((model.facts(Freshness::Fresh).replicas.len(), model.corrections_total()), (2, 0));
+}
+
+#[test]
+fn an_inspect_whose_connection_went_is_asked_for_again() {
+    let all = [inspect("a", json!({}))];
+    let mut model = model_of(settings(), &all);
+    model.apply_event(&event("a", "update", json!({}), 1), NOW_MS);
+    let lost = model.due_inspects(8, NOW_MS);
+    model.abandon_inspects();
+    let missing = model.apply_inspect(&lost[0], Inspected::Missing, NOW_MS);
+    assert_eq!((missing, phase(&model, "a")), (Urgency::Unchanged, Phase::Running), "late answers count for nothing");
+    assert_eq!(model.due_inspects(8, NOW_MS).len(), 1);
+}
+
+#[test]
 fn inspects_at_a_time_are_bounded() {
     let all: Vec<Value> = (0..20).map(|index| inspect(&format!("c{index}"), json!({}))).collect();
     let mut model = Model::new(settings());

@@ -1,0 +1,97 @@
+//! What a provider says of a replica → causes of its targets.
+
+use plimsoll_core::config::DockerHealth;
+use plimsoll_core::model::{Cause, Causes, Phase, RuntimeHealth};
+use plimsoll_core::upstream::Target;
+
+/// Causes that a provider alone sets and clears.
+const OWNED: Causes = Causes::NONE
+    .with(Cause::Draining)
+    .with(Cause::Runtime)
+    .with(Cause::Paused)
+    .with(Cause::Disconnected)
+    .with(Cause::Gone);
+
+/// Who decides that a new target is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Readiness {
+    /// It has been decided.
+    Decided,
+    /// The runtime's health check, which has not yet.
+    Runtime,
+    /// A probe of ours.
+    Probe,
+}
+
+/// What a replica's life and health mean for its targets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Said {
+    /// Causes, out of [`OWNED`].
+    pub(super) causes: Causes,
+    /// Who decides on entry.
+    pub(super) readiness: Readiness,
+}
+
+impl Said {
+    /// A replica that its provider no longer knows.
+    pub(super) const GONE: Self = Self { causes: Causes::NONE.with(Cause::Gone), readiness: Readiness::Runtime };
+
+    pub(super) const fn of(phase: Phase, health: RuntimeHealth, mode: DockerHealth) -> Self {
+        let causes = match phase {
+            Phase::Running => Causes::NONE,
+            Phase::Stopping => Causes::NONE.with(Cause::Draining),
+            Phase::Paused => Causes::NONE.with(Cause::Paused),
+            Phase::Disconnected => Causes::NONE.with(Cause::Disconnected),
+            Phase::Stopped | Phase::Gone => return Self::GONE,
+        };
+        if matches!(mode, DockerHealth::Ignore) {
+            return Self { causes, readiness: Readiness::Probe };
+        }
+        match health {
+            RuntimeHealth::None => Self { causes, readiness: Readiness::Probe },
+            RuntimeHealth::Starting => Self { causes, readiness: Readiness::Runtime },
+            RuntimeHealth::Healthy => Self { causes, readiness: Readiness::Decided },
+            RuntimeHealth::Unhealthy => Self { causes: causes.with(Cause::Runtime), readiness: Readiness::Decided },
+        }
+    }
+
+    /// Sets and clears what the provider owns, in one step. Whether that changed anything, and whether the target was cut
+    /// off by it.
+    pub(super) fn apply(self, target: &Target) -> (bool, bool) {
+        let before = target.causes();
+        let mut changed = target.assign(OWNED, self.causes);
+        if self.readiness == Readiness::Decided {
+            changed |= target.clear(Cause::Starting);
+        }
+        let cut_off = self.causes.intersects(Causes::CUT_OFF) && !before.intersects(Causes::CUT_OFF);
+        (changed, cut_off)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn life_and_health_of_a_replica_become_causes() {
+        use Readiness::{Decided, Probe, Runtime};
+        let check = |phase: Phase, health: RuntimeHealth, mode: DockerHealth, causes: &[Cause], readiness: Readiness| {
+            let causes = causes.iter().fold(Causes::NONE, |set, cause| set.with(*cause));
+            assert_eq!(Said::of(phase, health, mode), Said { causes, readiness }, "{phase:?} {health:?} {mode:?}");
+        };
+        let gate = DockerHealth::Gate;
+        check(Phase::Running, RuntimeHealth::None, gate, &[], Probe);
+        check(Phase::Running, RuntimeHealth::Starting, gate, &[], Runtime);
+        check(Phase::Running, RuntimeHealth::Healthy, gate, &[], Decided);
+        check(Phase::Running, RuntimeHealth::Unhealthy, gate, &[Cause::Runtime], Decided);
+        check(Phase::Running, RuntimeHealth::Unhealthy, DockerHealth::Only, &[Cause::Runtime], Decided);
+        check(Phase::Running, RuntimeHealth::Unhealthy, DockerHealth::Ignore, &[], Probe);
+        check(Phase::Running, RuntimeHealth::Healthy, DockerHealth::Ignore, &[], Probe);
+        check(Phase::Stopping, RuntimeHealth::Healthy, gate, &[Cause::Draining], Decided);
+        check(Phase::Stopping, RuntimeHealth::Unhealthy, gate, &[Cause::Draining, Cause::Runtime], Decided);
+        check(Phase::Paused, RuntimeHealth::None, gate, &[Cause::Paused], Probe);
+        check(Phase::Disconnected, RuntimeHealth::None, gate, &[Cause::Disconnected], Probe);
+        check(Phase::Stopped, RuntimeHealth::Healthy, gate, &[Cause::Gone], Runtime);
+        check(Phase::Gone, RuntimeHealth::None, gate, &[Cause::Gone], Runtime);
+    }
+}

@@ -1,0 +1,301 @@
+//! The gateway as a library.
+
+use super::build::Workshop;
+use super::compile_thread::CompileThread;
+use super::handle::{Common, Handle};
+use super::listeners::Bound;
+use super::names::Resolved;
+use super::reconciler::{Fresh, Inputs, Parts, Reconciler};
+use super::registry::Registry;
+use super::settings::Settings;
+use super::source::{Origin, Source, Surroundings};
+use super::view::View;
+use super::{ApplyError, StartError, limits, show, watch};
+use crate::compile::{Compiler, Input};
+use crate::dns::{Resolve, SystemResolver};
+use crate::providers::Provider;
+use crate::proxy::worker::Shared;
+use crate::server::{Server, ServerOptions};
+use crate::telemetry::log::LogHandle;
+use crate::telemetry::{SERVER, Telemetry, TelemetryOptions, clock};
+use arc_swap::ArcSwap;
+use futures_util::StreamExt;
+use parking_lot::Mutex;
+use plimsoll_core::config::{self, Document, Gateway as Settled, ReadOptions, read};
+use plimsoll_core::model::{Facts, Freshness, UpstreamId};
+use plimsoll_core::plan::{Names, Plan, plan};
+use plimsoll_core::upstream::Signal;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch as channel};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Documents that wait to be applied; who says more waits.
+const DOCUMENTS: usize = 16;
+/// Views of providers that wait: each is whole, so a provider that is faster than this waits.
+const VIEWS: usize = 64;
+/// How long the end waits for the access log's reader.
+const LOG_WRITTEN: Duration = Duration::from_secs(1);
+
+/// The whole gateway: [`Gateway::builder`].
+#[derive(Debug)]
+pub struct Gateway;
+
+impl Gateway {
+    /// A gateway that is yet to be started.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder {
+            origin: Origin::Text("_format_version: \"3.0\"\n".into()),
+            providers: Vec::new(),
+            sockets: Vec::new(),
+            resolver: None,
+            log: None,
+        }
+    }
+}
+
+/// What a gateway is started with.
+#[must_use = "nothing runs before start"]
+pub struct Builder {
+    origin: Origin,
+    providers: Vec<(Arc<str>, Box<dyn Provider>)>,
+    sockets: Vec<(Arc<str>, TcpListener)>,
+    resolver: Option<Arc<dyn Resolve>>,
+    log: Option<LogHandle>,
+}
+
+impl Builder {
+    /// Serves the document in this file, and follows its changes. Paths in it are relative to its folder.
+    pub fn document_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.origin = Origin::File(path.into());
+        self
+    }
+
+    /// Serves this document. Paths in it are relative to the working directory.
+    pub fn document_text(mut self, text: impl Into<Arc<str>>) -> Self {
+        self.origin = Origin::Text(text.into());
+        self
+    }
+
+    /// Adds a source of truth about replicas, under the name that its facts have.
+    pub fn provider(mut self, name: &str, provider: Box<dyn Provider>) -> Self {
+        self.providers.push((name.into(), provider));
+        self
+    }
+
+    /// Sockets that are bound already (and listen), by listener: the document's address of such a listener is not bound.
+    pub fn listener_sockets(mut self, sockets: impl IntoIterator<Item = (String, TcpListener)>) -> Self {
+        self.sockets.extend(sockets.into_iter().map(|(name, socket)| (name.into(), socket)));
+        self
+    }
+
+    /// Resolves names by this, instead of the system's way.
+    pub fn resolver(mut self, resolver: Arc<dyn Resolve>) -> Self {
+        self.resolver = Some(resolver);
+        self
+    }
+
+    /// The process's log, whose level then follows the document.
+    pub fn log(mut self, log: LogHandle) -> Self {
+        self.log = Some(log);
+        self
+    }
+
+    /// Starts it, on the current tokio runtime (a multi-thread one), and returns when the document is served.
+    ///
+    /// The limit of open files of the process is raised as far as it may be.
+    ///
+    /// # Errors
+    /// The document cannot be applied: it has mistakes, or an address cannot be bound; or threads cannot be started.
+    pub async fn start(self) -> Result<Running, StartError> {
+        limits::raise_file_limit();
+        let text = self.origin.text()?;
+        let document = first_look(&self.origin, &text)?;
+        let settled = document.gateway.clone().unwrap_or_default();
+        let threads = |error: io::Error| StartError::Threads(Arc::new(error));
+        let telemetry = Telemetry::new(telemetry_options(&settled));
+        let (signal, causes) = signal();
+        let workshop = Arc::new(Workshop {
+            thread: CompileThread::start().map_err(threads)?,
+            compiler: Compiler::new(Arc::clone(&telemetry)),
+            registry: Mutex::new(Registry::new(signal, Arc::clone(&telemetry))),
+            folder: self.origin.folder(),
+        });
+        let shared = Arc::new(first_shared(&workshop, &telemetry)?);
+        let workers = settled.workers.unwrap_or_else(limits::workers);
+        let options = ServerOptions { workers, cpu_affinity: settled.cpu_affinity, seed: fastrand::u64(..) };
+        let server = Arc::new(Server::start(options, Arc::clone(&shared)).map_err(threads)?);
+        let (say, documents) = mpsc::channel(DOCUMENTS);
+        let common = Arc::new(Common {
+            view: ArcSwap::from_pointee(first_view(&shared, &text)),
+            shared,
+            say,
+            origin: self.origin.clone(),
+            changes: channel::Sender::new(0),
+            patience_ends: clock::now() + settled.providers.sync_timeout,
+            leaving: AtomicBool::new(false),
+        });
+        show::register_collector(&common);
+        let names = Resolved::start(self.resolver.unwrap_or_else(|| Arc::new(SystemResolver::new())));
+        let (facts, fresh) = mpsc::channel(VIEWS);
+        let stop = CancellationToken::new();
+        let parts = Parts {
+            workshop,
+            server: Arc::clone(&server),
+            common: Arc::clone(&common),
+            bound: Bound::new(Arc::clone(&server), self.sockets),
+            settings: Settings::new(settled, self.log),
+            facts: self.providers.iter().map(|(name, _)| nothing_yet(name)).collect(),
+        };
+        let inputs = Inputs { say: documents, facts: fresh, causes, names: names.clone(), stop: stop.clone() };
+        let mut tasks = vec![tokio::spawn(Reconciler::new(parts, names).run(inputs))];
+        for (slot, (_, provider)) in self.providers.into_iter().enumerate() {
+            tasks.push(tokio::spawn(forward(provider, slot, facts.clone())));
+        }
+        let mut running = Running { handle: Handle { common }, server, stop, tasks };
+        if let Err(error) = running.handle.say(Ok((Source::File, Arc::clone(&text)))).await {
+            running.end().await;
+            return Err(error.into());
+        }
+        if let Origin::File(path) = self.origin {
+            let followed = watch::follow(path.into(), Some(text), running.handle.clone());
+            running.tasks.push(tokio::spawn(followed));
+        }
+        Ok(running)
+    }
+}
+
+/// A gateway that serves. It goes on when this is dropped; only [`Running::drain_and_stop`] ends it in good order.
+pub struct Running {
+    handle: Handle,
+    server: Arc<Server>,
+    stop: CancellationToken,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Where a listener was bound.
+    #[must_use]
+    pub fn address(&self, listener: &str) -> Option<SocketAddr> {
+        self.handle.address(listener)
+    }
+
+    /// A handle, which may be given away.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Ends it: for `delay` it is not ready but serves, so that a balancer in front of it can go; then it drains, for
+    /// `timeout` at the most.
+    pub async fn drain_and_stop(mut self, delay: Duration, timeout: Duration) {
+        self.handle.common.leaving.store(true, Ordering::Relaxed);
+        self.handle.common.changes.send_modify(|count| *count += 1);
+        tokio::time::sleep(delay).await;
+        self.server.drain(timeout).await;
+        self.end().await;
+        let telemetry = Arc::clone(self.handle.telemetry());
+        let closed = tokio::task::spawn_blocking(move || telemetry.close_access_log(LOG_WRITTEN)).await;
+        if !closed.unwrap_or(false) {
+            tracing::warn!("not every line of the access log could be written");
+        }
+    }
+
+    async fn end(&mut self) {
+        self.server.drain(Duration::ZERO).await;
+        self.stop.cancel();
+        for task in self.tasks.drain(..) {
+            task.abort();
+            // It was aborted: that is no failure.
+            drop(task.await);
+        }
+    }
+}
+
+/// Gives the reconciler every view of a provider, until the provider ends.
+async fn forward(provider: Box<dyn Provider>, slot: usize, to: mpsc::Sender<Fresh>) {
+    let mut views = provider.watch();
+    while let Some(facts) = views.next().await {
+        if to.send(Fresh { slot, facts }).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// What decides how threads and series are made, before anything runs.
+fn first_look(origin: &Origin, text: &str) -> Result<Document, ApplyError> {
+    let references = Surroundings { folder: origin.folder() };
+    let options = ReadOptions { file: &origin.name(), references: &references, source: config::Source::File };
+    read(text, &options).map(|read| read.document).map_err(ApplyError::Document)
+}
+
+fn telemetry_options(settled: &Settled) -> TelemetryOptions {
+    TelemetryOptions {
+        buckets: settled.metrics.buckets.clone(),
+        per_route: settled.metrics.per_route,
+        per_target: settled.metrics.per_target,
+        ..TelemetryOptions::default()
+    }
+}
+
+/// What workers share before there is a document: a snapshot without listeners.
+fn first_shared(workshop: &Workshop, telemetry: &Arc<Telemetry>) -> Result<Shared, StartError> {
+    let (document, names) = (Document::default(), Names::default());
+    let plan = Arc::new(plan(plimsoll_core::plan::Input { document: &document, facts: &[], names: &names, own_ips: &[] }));
+    let empty = workshop.compiler.compile(&Input {
+        plan: &plan,
+        generation: 0,
+        upstreams: &[],
+        listeners: &[],
+        previous: None,
+        folder: &workshop.folder,
+        now_ms: clock::now_ms(),
+    });
+    let snapshot = empty.map_err(|_| ApplyError::Internal)?.snapshot;
+    let via = format!("{SERVER}-{:08x}", fastrand::u32(..));
+    Ok(Shared::new(snapshot, Arc::clone(telemetry), via.into()))
+}
+
+fn first_view(shared: &Shared, text: &Arc<str>) -> View {
+    let plan: Arc<Plan> = Arc::clone(&shared.snapshot().plan);
+    View {
+        generation: 0,
+        plan,
+        upstreams: Vec::new(),
+        document: Arc::clone(text),
+        source: Source::File,
+        warnings: Vec::new(),
+        applied_ms: 0,
+        last_error: None,
+        listeners: std::collections::BTreeMap::new(),
+        providers: Vec::new(),
+        problems: Vec::new(),
+        synchronised: false,
+    }
+}
+
+fn nothing_yet(name: &Arc<str>) -> Facts {
+    let (replicas, problems) = (Vec::new(), Vec::new());
+    Facts { provider: Arc::clone(name), replicas, problems, freshness: Freshness::Waiting }
+}
+
+/// Carries upstreams' signals to the reconciler: sending never blocks, and each upstream signals once until it is heard.
+struct Causes(mpsc::UnboundedSender<UpstreamId>);
+
+impl Signal for Causes {
+    fn upstream_changed(&self, id: &UpstreamId) {
+        // Nobody listens while the gateway ends.
+        drop(self.0.send(id.clone()));
+    }
+}
+
+fn signal() -> (Arc<dyn Signal>, mpsc::UnboundedReceiver<UpstreamId>) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    (Arc::new(Causes(sender)), receiver)
+}

@@ -1,0 +1,166 @@
+//! What others ask of a running gateway: the admin API, signals, an embedding program.
+
+use super::source::Origin;
+use super::view::{ProviderView, UpstreamView, View};
+use super::{ApplyError, Source};
+use crate::proxy::worker::Shared;
+use crate::snapshot::Snapshot;
+use crate::telemetry::{Telemetry, clock};
+use arc_swap::ArcSwap;
+use plimsoll_core::plan::Plan;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// A document as text, and who says it; or why there is none.
+pub(super) struct Say {
+    pub(super) text: Result<(Source, Arc<str>), ApplyError>,
+    pub(super) reply: Option<oneshot::Sender<Result<Applied, ApplyError>>>,
+}
+
+/// What a document that was applied came to.
+#[derive(Clone, Debug)]
+pub struct Applied {
+    /// The snapshot that is served now.
+    pub generation: u64,
+    /// What works in the document, but hardly as meant.
+    pub warnings: Vec<String>,
+}
+
+/// What the control plane and its handles share.
+pub(super) struct Common {
+    pub(super) shared: Arc<Shared>,
+    pub(super) view: ArcSwap<View>,
+    pub(super) say: mpsc::Sender<Say>,
+    pub(super) origin: Origin,
+    /// Counts changes of the view.
+    pub(super) changes: watch::Sender<u64>,
+    /// When `ready` no longer waits for providers' first views.
+    pub(super) patience_ends: Instant,
+    /// It is about to end: not ready any more.
+    pub(super) leaving: AtomicBool,
+}
+
+/// A handle on a running gateway. Cheap to clone; of no effect once the gateway has stopped.
+#[derive(Clone)]
+pub struct Handle {
+    pub(super) common: Arc<Common>,
+}
+
+impl Handle {
+    /// Reads the document again, and applies it even if it did not change: files that it names may have.
+    ///
+    /// # Errors
+    /// Why it was not applied. What was served is served on.
+    pub async fn reload(&self) -> Result<Applied, ApplyError> {
+        let origin = self.common.origin.clone();
+        let text = tokio::task::spawn_blocking(move || origin.text()).await.map_err(|_| ApplyError::Internal)?;
+        self.say(text.map(|text| (Source::File, text))).await
+    }
+
+    /// Applies a document, whole or not at all.
+    ///
+    /// # Errors
+    /// Why it was not applied. What was served is served on.
+    pub async fn apply(&self, text: &str, source: Source) -> Result<Applied, ApplyError> {
+        self.say(Ok((source, text.into()))).await
+    }
+
+    pub(super) async fn say(&self, text: Result<(Source, Arc<str>), ApplyError>) -> Result<Applied, ApplyError> {
+        let (reply, answer) = oneshot::channel();
+        self.common.say.send(Say { text, reply: Some(reply) }).await.map_err(|_| ApplyError::Stopped)?;
+        answer.await.map_err(|_| ApplyError::Stopped)?
+    }
+
+    /// What requests read at this moment.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.common.shared.snapshot()
+    }
+
+    /// The gateway at this moment.
+    #[must_use]
+    pub fn view(&self) -> Arc<View> {
+        self.common.view.load_full()
+    }
+
+    /// What is served, with the members of this moment.
+    #[must_use]
+    pub fn plan(&self) -> Arc<Plan> {
+        Arc::clone(&self.common.view.load().plan)
+    }
+
+    /// Upstreams with their targets and why those may not be picked, now.
+    #[must_use]
+    pub fn upstreams(&self) -> Vec<UpstreamView> {
+        self.common.view.load().upstreams()
+    }
+
+    /// What each provider sees, and what it could not make sense of.
+    #[must_use]
+    pub fn providers(&self) -> Vec<ProviderView> {
+        self.common.view.load().providers.clone()
+    }
+
+    /// Where a listener was bound.
+    #[must_use]
+    pub fn address(&self, listener: &str) -> Option<SocketAddr> {
+        self.common.view.load().listeners.get(listener).copied()
+    }
+
+    /// Counts up with every change of what [`Self::view`] shows.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.common.changes.subscribe()
+    }
+
+    /// Sets targets healthy or unhealthy by hand: those of the upstream that have this `host:port`, address or replica's
+    /// name. `false`: there is none.
+    #[must_use = "false: there is no such target"]
+    pub fn set_health(&self, upstream: &str, target: &str, healthy: bool) -> bool {
+        let view = self.common.view.load();
+        let Some(upstream) = view.upstream(upstream) else { return false };
+        let (mut found, mut changed) = (false, false);
+        for member in upstream.pool().targets() {
+            let one = &member.target;
+            if *one.name != *target && *one.replica != *target && one.address.to_string() != target {
+                continue;
+            }
+            found = true;
+            changed |= if healthy { one.set_healthy() } else { one.set_unhealthy() };
+        }
+        if changed {
+            upstream.changed();
+        }
+        found
+    }
+
+    /// Whether it serves, and knows what there is to serve: every provider's first view is in, or `sync_timeout` has
+    /// passed; and it is not about to end.
+    #[must_use]
+    pub fn ready(&self) -> bool {
+        let view = self.common.view.load();
+        let known = view.synchronised || clock::now() >= self.common.patience_ends;
+        view.generation > 0 && known && !self.common.leaving.load(Ordering::Relaxed) && !self.draining()
+    }
+
+    /// Whether the gateway drains.
+    #[must_use]
+    pub fn draining(&self) -> bool {
+        self.common.shared.is_draining()
+    }
+
+    /// Client connections, over all workers.
+    #[must_use]
+    pub fn connections(&self) -> u32 {
+        self.common.shared.connections.load(Ordering::Relaxed)
+    }
+
+    /// Counters, and the access log.
+    #[must_use]
+    pub fn telemetry(&self) -> &Arc<Telemetry> {
+        &self.common.shared.telemetry
+    }
+}

@@ -1,0 +1,79 @@
+//! From a planned upstream and its targets to a pool.
+
+use plimsoll_core::config::{CheckKind, DockerHealth, HealthyRule, PassiveChecks, UnhealthyRule, Waiting};
+use plimsoll_core::health::CheckRules;
+use plimsoll_core::plan::PlannedUpstream;
+use plimsoll_core::upstream::{BALANCERS, HoldLimits, Member, PoolOptions, balancer};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How requests wait where a provider feeds the pool and nothing else is written.
+const HOLD: HoldLimits =
+    HoldLimits { max_requests: 1000, max_bytes: 64 << 20, timeout: Duration::from_secs(60) };
+
+/// What the pool of a planned upstream is built from.
+pub(super) fn options(
+    planned: &PlannedUpstream,
+    members: Vec<Member>,
+    generation: u64,
+    health: DockerHealth,
+) -> PoolOptions {
+    let settings = &planned.settings;
+    let limits = |waiting: Waiting| HoldLimits {
+        max_requests: waiting.max_requests,
+        max_bytes: waiting.max_bytes,
+        timeout: waiting.timeout,
+    };
+    let hold = match settings.hold {
+        None => planned.fed.then_some(HOLD),
+        Some(written) => written.map(limits),
+    };
+    let passive = passive_rules(&settings.healthchecks.passive);
+    let decided_elsewhere = health == DockerHealth::Only && *planned.id.provider == *"docker";
+    PoolOptions {
+        generation,
+        algorithm: balancer(&settings.algorithm).unwrap_or(BALANCERS[0]),
+        members,
+        fed: planned.fed,
+        hold,
+        grace: planned.grace,
+        threshold: settings.healthchecks.threshold,
+        passive: passive.filter(|rules| !decided_elsewhere && rules.can_fail()),
+        max_concurrency: None,
+    }
+}
+
+/// Whether a pool built from either would be the same one, as far as causes are the same.
+pub(super) fn same(one: &PoolOptions, other: &PoolOptions) -> bool {
+    one.algorithm.name() == other.algorithm.name()
+        && one.fed == other.fed
+        && one.hold == other.hold
+        && one.grace == other.grace
+        && one.threshold.to_bits() == other.threshold.to_bits()
+        && one.passive == other.passive
+        && one.max_concurrency == other.max_concurrency
+        && one.members.len() == other.members.len()
+        && one.members.iter().zip(&other.members).all(|(a, b)| a.weight == b.weight && Arc::ptr_eq(&a.target, &b.target))
+}
+
+fn passive_rules(checks: &PassiveChecks) -> Option<CheckRules> {
+    let rules = rules(&checks.healthy, &checks.unhealthy);
+    Some(match checks.kind {
+        CheckKind::Tcp => CheckRules { http_failures: 0, ..rules },
+        _ => rules,
+    })
+}
+
+/// One block of Kong's `healthchecks` as counters take it.
+fn rules(healthy: &HealthyRule, unhealthy: &UnhealthyRule) -> CheckRules {
+    // Kong allows 255 at the most.
+    let limit = |count: u16| u8::try_from(count).unwrap_or(u8::MAX);
+    CheckRules {
+        healthy_statuses: healthy.http_statuses.iter().copied().collect(),
+        successes: limit(healthy.successes),
+        unhealthy_statuses: unhealthy.http_statuses.iter().copied().collect(),
+        http_failures: limit(unhealthy.http_failures),
+        tcp_failures: limit(unhealthy.tcp_failures),
+        timeouts: limit(unhealthy.timeouts),
+    }
+}

@@ -1,0 +1,161 @@
+//! What was built becomes what is served.
+//!
+//! In this order: sockets are bound, pools of upstreams that nobody uses yet are filled, the snapshot is swapped, pools
+//! that requests use are swapped (one that is newer than a request's snapshot makes it look at the present one), and only
+//! then what left is closed.
+
+use super::build::Built;
+use super::handle::Applied;
+use super::reconciler::Reconciler;
+use super::view::View;
+use super::{ApplyError, pools};
+use crate::telemetry::{clock, metric};
+use plimsoll_core::plan::PlannedUpstream;
+use plimsoll_core::upstream::{Pool, Upstream};
+use std::sync::Arc;
+use std::time::Instant;
+
+impl Reconciler {
+    /// Puts in place what was built, whole or not at all.
+    pub(super) fn publish(&mut self, built: Built) -> Result<Applied, ApplyError> {
+        if built.is_new {
+            let before = self.bound.bind(&built.listeners)?;
+            if let Err(error) = self.settings.apply(built.gateway(), &self.workshop.folder, &self.common.shared) {
+                self.bound.back_to(before);
+                return Err(error);
+            }
+            self.generation = built.compiled.snapshot.generation;
+        }
+        let previous = self.built.replace(Arc::new(built));
+        let Some(built) = self.built.clone() else { return Err(ApplyError::Internal) };
+        let now = clock::now();
+        let mut later = Vec::new();
+        for (planned, upstream) in built.plan.upstreams.iter().zip(&built.upstreams) {
+            let Some(pool) = self.new_pool(planned, upstream, now) else { continue };
+            if upstream.pool().generation() == 0 {
+                self.retired.pool(upstream.publish(pool));
+            } else {
+                later.push((upstream, pool));
+            }
+        }
+        if built.is_new {
+            self.retired.snapshot(self.common.shared.publish(Arc::clone(&built.compiled.snapshot)));
+        }
+        for (upstream, pool) in later {
+            self.retired.pool(upstream.publish(pool));
+        }
+        let closed = self.workshop.registry.lock().close_all_but(&built.plan, now);
+        closed.into_iter().for_each(|pool| self.retired.pool(pool));
+        for upstream in &built.upstreams {
+            self.look_after(upstream);
+        }
+        self.bound.close_all_but(&built.listeners);
+        self.names.only(plimsoll_core::plan::names_wanted(&built.known.document));
+        self.note_applied(&built, previous.as_deref());
+        // The old one's plan may be large.
+        self.workshop.thread.free(previous);
+        let warnings = built.known.warnings.iter().chain(&built.compiled.warnings).cloned().collect();
+        Ok(Applied { generation: self.generation, warnings })
+    }
+
+    /// Causes of targets have changed: new pools for their upstreams.
+    pub(super) fn rebuild_pools(&mut self) {
+        let due = self.take_due_pools();
+        let Some(built) = self.built.clone() else { return };
+        let now = clock::now();
+        for (planned, upstream) in built.plan.upstreams.iter().zip(&built.upstreams) {
+            if !due.contains(&planned.id) {
+                continue;
+            }
+            if let Some(pool) = self.new_pool(planned, upstream, now) {
+                self.retired.pool(upstream.publish(pool));
+                self.look_after(upstream);
+            }
+        }
+        self.common.changes.send_modify(|count| *count += 1);
+    }
+
+    /// The pool that an upstream should have, unless it is the one that it has.
+    fn new_pool(&self, planned: &PlannedUpstream, upstream: &Upstream, now: Instant) -> Option<Arc<Pool>> {
+        let health = self.health();
+        let members = self.workshop.registry.lock().members(planned, health, now);
+        let options = pools::options(planned, members, self.generation, health);
+        // Before causes are read: a change after this is told again.
+        let changed = upstream.take_changed();
+        let present = upstream.pool();
+        if !changed && present.generation() > 0 && pools::same(present.options(), &options) {
+            return None;
+        }
+        Some(Arc::new(Pool::build(options, Some(&present), now)))
+    }
+
+    /// Has those of its targets probed that wait for it.
+    fn look_after(&self, upstream: &Arc<Upstream>) {
+        let mut registry = self.workshop.registry.lock();
+        registry.tell(&upstream.id);
+        for probed in registry.probed(&upstream.id) {
+            self.readiness.watch(upstream, &probed.target, probed.decides);
+        }
+    }
+
+    fn note_applied(&self, built: &Built, previous: Option<&Built>) {
+        let telemetry = &self.common.shared.telemetry;
+        let now_ms = clock::now_ms();
+        if built.is_new {
+            telemetry.set(&metric::CONFIG_GENERATION, &[], float(self.generation));
+            for warning in built.known.warnings.iter().chain(&built.compiled.warnings) {
+                tracing::warn!("{}", warning.trim_end());
+            }
+            let (routes, services, upstreams) =
+                (built.plan.routes.len(), built.plan.services.len(), built.plan.upstreams.len());
+            tracing::info!(generation = self.generation, routes, services, upstreams, "serving");
+        }
+        if built.is_said {
+            telemetry.set(&metric::CONFIG_RELOAD_OK, &[], 1.0);
+            telemetry.set(&metric::CONFIG_RELOAD_TIME, &[], float(now_ms / 1000));
+        }
+        let problems = problems(built);
+        let told = previous.map(self::problems).unwrap_or_default();
+        for problem in problems.iter().filter(|problem| !told.contains(problem)) {
+            tracing::warn!(subject = %problem.subject, "{}", problem.message);
+        }
+        for note in &built.plan.notes {
+            if previous.is_none_or(|previous| !previous.plan.notes.contains(note)) {
+                tracing::info!(subject = %note.subject, "{}", note.message);
+            }
+        }
+        let warnings = built.known.warnings.iter().chain(&built.compiled.warnings).cloned().collect();
+        let before = self.common.view.load();
+        self.show(View {
+            generation: self.generation,
+            plan: Arc::clone(&built.plan),
+            upstreams: built.upstreams.clone(),
+            document: Arc::clone(&built.known.said.text),
+            source: built.known.said.source,
+            warnings,
+            applied_ms: if built.is_said { now_ms } else { before.applied_ms },
+            last_error: before.last_error.clone().filter(|_| !built.is_said),
+            listeners: self.bound.addresses(),
+            providers: self.providers(),
+            problems,
+            synchronised: self.is_synchronised() || before.synchronised,
+        });
+    }
+
+    pub(super) fn note_refused(&self, error: &ApplyError) {
+        self.common.shared.telemetry.set(&metric::CONFIG_RELOAD_OK, &[], 0.0);
+        let mut view = View::clone(&self.common.view.load());
+        view.last_error = Some(error.to_string().into());
+        self.show(view);
+    }
+}
+
+/// Everything that was left out.
+fn problems(built: &Built) -> Vec<plimsoll_core::model::Problem> {
+    built.plan.problems.iter().chain(&built.compiled.left_out).cloned().collect()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "seconds and generations are far below 2^52")]
+const fn float(value: u64) -> f64 {
+    value as f64
+}

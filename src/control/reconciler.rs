@@ -1,0 +1,274 @@
+//! The reconciler: one task that takes in what is said (documents, facts, names, causes) and makes what is served follow.
+//!
+//! What a provider says of a target's life is marked on the target at once. Everything else is coalesced for a few
+//! milliseconds and built anew, one build at a time, on the compile thread. While one runs, more is taken in.
+
+use super::build::{Ask, Built, Said, Workshop, build};
+use super::handle::{Applied, Common, Say};
+use super::listeners::Bound;
+use super::names::Resolved;
+use super::readiness::Readiness;
+use super::retired::Retired;
+use super::settings::Settings;
+use super::{ApplyError, Source};
+use crate::server::Server;
+use crate::telemetry::clock;
+use plimsoll_core::config::DockerHealth;
+use plimsoll_core::model::{Facts, Freshness, UpstreamId};
+use rustc_hash::FxHashSet;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Changes of facts and names within this time make one build.
+const COALESCE: Duration = Duration::from_millis(5);
+/// Changes of causes within this time make one pool.
+const COALESCE_CAUSES: Duration = Duration::from_millis(2);
+/// How long the first snapshot waits for providers' first views: clients wait in the listen queue meanwhile.
+const FIRST_FACTS: Duration = Duration::from_secs(1);
+/// How often what has gone is looked over.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// A new view of a provider.
+pub(super) struct Fresh {
+    /// Its place among the providers.
+    pub(super) slot: usize,
+    pub(super) facts: Facts,
+}
+
+/// What comes in.
+pub(super) struct Inputs {
+    pub(super) say: mpsc::Receiver<Say>,
+    pub(super) facts: mpsc::Receiver<Fresh>,
+    pub(super) causes: mpsc::UnboundedReceiver<UpstreamId>,
+    pub(super) names: Resolved,
+    pub(super) stop: CancellationToken,
+}
+
+type Reply = Option<oneshot::Sender<Result<Applied, ApplyError>>>;
+
+/// The state of it.
+pub(super) struct Reconciler {
+    pub(super) workshop: Arc<Workshop>,
+    pub(super) server: Arc<Server>,
+    pub(super) common: Arc<Common>,
+    pub(super) bound: Bound,
+    pub(super) settings: Settings,
+    pub(super) readiness: Readiness,
+    pub(super) retired: Retired,
+    pub(super) built: Option<Arc<Built>>,
+    /// Of the last snapshot that was asked for.
+    pub(super) generation: u64,
+    /// One view a provider; the running build may hold it.
+    pub(super) facts: Arc<Vec<Facts>>,
+    pub(super) names: Resolved,
+    documents: VecDeque<(Said, Reply)>,
+    build: Option<(JoinHandle<Result<Built, ApplyError>>, Reply)>,
+    build_at: Option<Instant>,
+    pools: FxHashSet<UpstreamId>,
+    pools_at: Option<Instant>,
+}
+
+/// What a reconciler is made of.
+pub(super) struct Parts {
+    pub(super) workshop: Arc<Workshop>,
+    pub(super) server: Arc<Server>,
+    pub(super) common: Arc<Common>,
+    pub(super) bound: Bound,
+    pub(super) settings: Settings,
+    /// A view a provider: none has come yet.
+    pub(super) facts: Vec<Facts>,
+}
+
+impl Reconciler {
+    pub(super) fn new(parts: Parts, names: Resolved) -> Self {
+        let Parts { workshop, server, common, bound, settings, facts } = parts;
+        Self {
+            workshop,
+            server,
+            common,
+            bound,
+            settings,
+            readiness: Readiness::default(),
+            retired: Retired::default(),
+            built: None,
+            generation: 0,
+            facts: Arc::new(facts),
+            names,
+            documents: VecDeque::new(),
+            build: None,
+            build_at: None,
+            pools: FxHashSet::default(),
+            pools_at: None,
+        }
+    }
+
+    /// Runs until it is stopped.
+    pub(super) async fn run(mut self, inputs: Inputs) {
+        let Inputs { mut say, mut facts, mut causes, mut names, stop } = inputs;
+        let first_by = clock::now() + FIRST_FACTS;
+        let mut sweep = tokio::time::interval(SWEEP);
+        sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            self.begin_build(first_by);
+            let pools_at = self.pools_at;
+            let build_at = self.build_at.filter(|_| self.build.is_none());
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                Some(fresh) = facts.recv() => self.take_facts(fresh),
+                Some(id) = causes.recv() => self.causes_changed(id),
+                () = sleep_until(pools_at), if pools_at.is_some() => self.rebuild_pools(),
+                done = built(&mut self.build), if self.build.is_some() => self.finish_build(done),
+                Some(document) = say.recv() => self.take_document(document),
+                () = names.changed() => self.build_soon(),
+                () = sleep_until(build_at), if build_at.is_some() => {}
+                _ = sweep.tick() => self.sweep(),
+            }
+        }
+    }
+
+    /// How HEALTHCHECK is taken, as the running document says.
+    pub(super) fn health(&self) -> DockerHealth {
+        let docker = self.built.as_ref().and_then(|built| built.gateway().providers.docker.as_ref());
+        docker.map_or(DockerHealth::default(), |docker| docker.health)
+    }
+
+    fn take_facts(&mut self, fresh: Fresh) {
+        let Fresh { slot, facts } = fresh;
+        let marked = self.workshop.registry.lock().mark(&facts, self.health());
+        if marked.cut_off {
+            self.server.targets_cut_off();
+        }
+        let Some(known) = self.facts.get(slot) else { return };
+        if *known == facts {
+            return;
+        }
+        if std::mem::discriminant(&known.freshness) != std::mem::discriminant(&facts.freshness) {
+            tell_freshness(&facts);
+        }
+        if let Some(known) = Arc::make_mut(&mut self.facts).get_mut(slot) {
+            *known = facts;
+        }
+        self.show_providers();
+        self.build_soon();
+    }
+
+    fn take_document(&mut self, document: Say) {
+        let Say { text, reply } = document;
+        match text {
+            Err(error) => self.refuse(error, reply),
+            Ok((source, text)) => {
+                let file = match source {
+                    Source::File => self.common.origin.name(),
+                    Source::Post => "POST /config".into(),
+                };
+                self.documents.push_back((Said { source, file, text }, reply));
+                self.build_at = Some(clock::now());
+            }
+        }
+    }
+
+    fn causes_changed(&mut self, id: UpstreamId) {
+        self.pools.insert(id);
+        self.pools_at.get_or_insert_with(|| clock::now() + COALESCE_CAUSES);
+    }
+
+    /// Something changed that a plan depends on.
+    pub(super) fn build_soon(&mut self) {
+        self.build_at.get_or_insert_with(|| clock::now() + COALESCE);
+    }
+
+    /// Begins a build, if one is due and none runs.
+    fn begin_build(&mut self, first_by: Instant) {
+        let now = clock::now();
+        if self.build.is_some() || self.build_at.is_none_or(|at| at > now) {
+            return;
+        }
+        // Nothing is served yet: better late than without what providers know.
+        if self.built.is_none() && !self.is_synchronised() && now < first_by {
+            self.build_at = Some(first_by.min(now + COALESCE));
+            return;
+        }
+        let (said, reply) = self.documents.pop_front().map_or((None, None), |(said, reply)| (Some(said), reply));
+        // Facts before the first document wait for it.
+        if said.is_none() && self.built.is_none() {
+            self.build_at = None;
+            return;
+        }
+        self.build_at = if self.documents.is_empty() { None } else { Some(now) };
+        let ask = Ask {
+            said,
+            running: self.built.as_ref().map(|built| built.known.clone()),
+            previous: self.built.clone(),
+            facts: Arc::clone(&self.facts),
+            names: self.names.clone(),
+            generation: self.generation + 1,
+        };
+        self.build = Some((tokio::spawn(build(Arc::clone(&self.workshop), ask)), reply));
+    }
+
+    fn finish_build(&mut self, done: Result<Built, ApplyError>) {
+        let reply = self.build.take().and_then(|(_, reply)| reply);
+        match done.and_then(|built| self.publish(built)) {
+            Err(error) => self.refuse(error, reply),
+            Ok(applied) => {
+                if let Some(reply) = reply {
+                    drop(reply.send(Ok(applied)));
+                }
+            }
+        }
+    }
+
+    /// Upstreams that are due for a new pool.
+    pub(super) fn take_due_pools(&mut self) -> FxHashSet<UpstreamId> {
+        self.pools_at = None;
+        std::mem::take(&mut self.pools)
+    }
+
+    /// Whether every provider has had its first view.
+    pub(super) fn is_synchronised(&self) -> bool {
+        self.facts.iter().all(|facts| facts.freshness != Freshness::Waiting)
+    }
+
+    fn sweep(&mut self) {
+        self.workshop.registry.lock().forget(clock::now());
+        self.retired.sweep(&self.workshop.thread);
+    }
+
+    /// A document was not applied: everything stays, and says so.
+    fn refuse(&mut self, error: ApplyError, reply: Reply) {
+        tracing::error!("the document was not applied: {error}");
+        self.note_refused(&error);
+        if let Some(reply) = reply {
+            drop(reply.send(Err(error)));
+        }
+    }
+}
+
+async fn built(build: &mut Option<(JoinHandle<Result<Built, ApplyError>>, Reply)>) -> Result<Built, ApplyError> {
+    match build {
+        Some((handle, _)) => handle.await.unwrap_or(Err(ApplyError::Internal)),
+        None => std::future::pending().await,
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    if let Some(at) = at {
+        tokio::time::sleep_until(at.into()).await;
+    }
+}
+
+fn tell_freshness(facts: &Facts) {
+    let provider = &*facts.provider;
+    match &facts.freshness {
+        Freshness::Waiting => {}
+        Freshness::Fresh => tracing::info!(provider, replicas = facts.replicas.len(), "provider is up to date"),
+        Freshness::Stale { cause, .. } => {
+            tracing::warn!(provider, %cause, "provider is out of reach: what it last knew is served on");
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Who is known: upstreams and targets by identity, for longer than any snapshot or pool.
+//!
+//! What goes stays five minutes, in bounded number: a target that flaps, or an upstream that a reload takes away and the
+//! next one brings back, finds itself with its counts, its health and its latency.
+
+use super::causes::{Readiness, Said};
+use crate::telemetry::{Series, Telemetry};
+use plimsoll_core::config::DockerHealth;
+use plimsoll_core::model::{Cause, Causes, Facts, Freshness, Replica, TargetId, TargetState, UpstreamId};
+use plimsoll_core::plan::{Member as Planned, Plan, PlannedUpstream};
+use plimsoll_core::upstream::{Member, Pool, Signal, Target, Upstream};
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long what has gone is kept.
+const KEPT: Duration = Duration::from_secs(300);
+/// Targets that have gone and are kept; the oldest leave early. Some 300 bytes each.
+const GONE_MAX: usize = 10_000;
+/// The provider of targets that are written in a document.
+const WRITTEN: &str = "document";
+
+/// Every upstream and target.
+pub(super) struct Registry {
+    signal: Arc<dyn Signal>,
+    telemetry: Arc<Telemetry>,
+    upstreams: FxHashMap<UpstreamId, Known>,
+}
+
+struct Known {
+    upstream: Arc<Upstream>,
+    targets: FxHashMap<TargetId, KnownTarget>,
+    left: Option<Instant>,
+}
+
+struct KnownTarget {
+    target: Arc<Target>,
+    /// Keeps what it is counted under.
+    _series: Series,
+    readiness: Readiness,
+    left: Option<Instant>,
+    /// The state that the log was last told of.
+    told: Option<TargetState>,
+}
+
+/// What marks did.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Marked {
+    /// Targets whose causes changed.
+    pub(super) changed: usize,
+    /// Whether one was cut off.
+    pub(super) cut_off: bool,
+}
+
+/// A target of an upstream, for whoever probes it.
+pub(super) struct Probed {
+    pub(super) target: Arc<Target>,
+    /// Whether a probe of ours decides that it is ready, rather than the runtime's health check.
+    pub(super) decides: bool,
+}
+
+impl Registry {
+    pub(super) fn new(signal: Arc<dyn Signal>, telemetry: Arc<Telemetry>) -> Self {
+        Self { signal, telemetry, upstreams: FxHashMap::default() }
+    }
+
+    /// The identities of a plan's upstreams, in its order. New ones are made.
+    pub(super) fn upstreams_of(&mut self, plan: &Plan) -> Vec<Arc<Upstream>> {
+        plan.upstreams.iter().map(|planned| self.upstream(planned)).collect()
+    }
+
+    fn upstream(&mut self, planned: &PlannedUpstream) -> Arc<Upstream> {
+        if let Some(known) = self.upstreams.get_mut(&planned.id) {
+            known.left = None;
+            return Arc::clone(&known.upstream);
+        }
+        let (id, name, signal) = (planned.id.clone(), Arc::clone(&planned.name), Arc::clone(&self.signal));
+        let upstream = Upstream::new(id, name, signal);
+        let known = Known { upstream: Arc::clone(&upstream), targets: FxHashMap::default(), left: None };
+        self.upstreams.insert(planned.id.clone(), known);
+        upstream
+    }
+
+    /// The targets of a planned upstream, with what their provider says of them. New ones are made; those that are no
+    /// longer planned begin to be forgotten.
+    pub(super) fn members(&mut self, planned: &PlannedUpstream, mode: DockerHealth, now: Instant) -> Vec<Member> {
+        let telemetry = Arc::clone(&self.telemetry);
+        let Some(known) = self.upstreams.get_mut(&planned.id) else { return Vec::new() };
+        let wanted: FxHashSet<&TargetId> = planned.members.iter().map(|member| &member.id).collect();
+        for (id, target) in &mut known.targets {
+            if target.left.is_none() && !wanted.contains(id) {
+                target.left = Some(now);
+                // Idle connections to it are closed. What is in flight finishes.
+                target.target.set(Cause::Draining);
+            }
+        }
+        let mut changed = false;
+        let members = planned.members.iter().map(|member| {
+            let target = known.target(member, &planned.name, mode, &telemetry, &mut changed);
+            Member { target, weight: member.weight }
+        });
+        let members = members.collect();
+        if changed {
+            known.upstream.changed();
+        }
+        members
+    }
+
+    /// Sets and clears at once, before anything is planned anew, what a provider says of the targets that it feeds.
+    pub(super) fn mark(&self, facts: &Facts, mode: DockerHealth) -> Marked {
+        let mut marked = Marked::default();
+        if facts.freshness == Freshness::Waiting {
+            return marked;
+        }
+        let replicas: FxHashMap<(&str, &str), &Replica> =
+            facts.replicas.iter().map(|replica| ((&*replica.id, &*replica.incarnation), replica)).collect();
+        for known in self.upstreams.values() {
+            let mut changed = 0;
+            for (id, target) in known.targets.iter().filter(|(id, _)| id.provider == facts.provider) {
+                let mode = mode_of(id, mode);
+                let said = replicas.get(&(&*id.id, &*id.incarnation)).map_or(Said::GONE, |replica| {
+                    let said = Said::of(replica.phase, replica.health, mode);
+                    // It is reached at another address from now on. What is in flight at the old one may yet finish.
+                    let moved = replica.address != Some(target.target.address.ip());
+                    if moved { Said { causes: said.causes.with(Cause::Draining), ..said } } else { said }
+                });
+                // One that left the plan is out for a reason that its provider does not know.
+                if target.left.is_some() && said.causes.is_empty() {
+                    continue;
+                }
+                let (did, cut_off) = said.apply(&target.target);
+                changed += usize::from(did);
+                marked.cut_off |= cut_off;
+            }
+            if changed > 0 {
+                marked.changed += changed;
+                known.upstream.changed();
+            }
+        }
+        marked
+    }
+
+    /// Tells the log of targets whose state is another one than it was last told.
+    pub(super) fn tell(&mut self, id: &UpstreamId) {
+        let Some(known) = self.upstreams.get_mut(id) else { return };
+        for target in known.targets.values_mut() {
+            let causes = target.target.causes();
+            let state = causes.state();
+            if target.told.replace(state) != Some(state) {
+                let Target { replica, address, .. } = &*target.target;
+                let (upstream, state) = (&*known.upstream.name, state.name());
+                tracing::info!(%upstream, target = %replica, %address, %causes, "target is {state}");
+            }
+        }
+    }
+
+    /// The targets of an upstream, for whoever probes them.
+    pub(super) fn probed(&self, id: &UpstreamId) -> Vec<Probed> {
+        let Some(known) = self.upstreams.get(id) else { return Vec::new() };
+        let present = known.targets.values().filter(|target| target.left.is_none());
+        let probed = present.map(|known| Probed {
+            target: Arc::clone(&known.target),
+            decides: known.readiness == Readiness::Probe,
+        });
+        probed.collect()
+    }
+
+    /// Closes upstreams that are not in the plan; gives their last pools.
+    pub(super) fn close_all_but(&mut self, plan: &Plan, now: Instant) -> Vec<Arc<Pool>> {
+        let planned: FxHashSet<&UpstreamId> = plan.upstreams.iter().map(|planned| &planned.id).collect();
+        let mut pools = Vec::new();
+        for (id, known) in &mut self.upstreams {
+            if known.left.is_some() || planned.contains(id) {
+                continue;
+            }
+            known.left = Some(now);
+            for target in known.targets.values_mut().filter(|target| target.left.is_none()) {
+                target.left = Some(now);
+                target.target.set(Cause::Draining);
+            }
+            pools.push(known.upstream.close());
+        }
+        pools
+    }
+
+    /// Forgets what went long ago.
+    pub(super) fn forget(&mut self, now: Instant) {
+        let stays = |left: Option<Instant>| left.is_none_or(|left| now.saturating_duration_since(left) < KEPT);
+        for known in self.upstreams.values_mut() {
+            known.targets.retain(|_, target| stays(target.left) || target.target.inflight() > 0);
+        }
+        self.upstreams.retain(|_, known| stays(known.left) || !known.targets.is_empty());
+        let left = |known: &Known| known.targets.values().filter_map(|target| target.left).collect::<Vec<_>>();
+        let mut gone: Vec<Instant> = self.upstreams.values().flat_map(left).collect();
+        if gone.len() > GONE_MAX {
+            gone.sort_unstable();
+            let Some(oldest) = gone.get(gone.len() - GONE_MAX).copied() else { return };
+            for known in self.upstreams.values_mut() {
+                known.targets.retain(|_, target| target.left.is_none_or(|left| left >= oldest));
+            }
+        }
+    }
+
+    /// Whether no request is in flight on any target with this identity.
+    pub(super) fn is_idle(&self, id: &TargetId) -> bool {
+        self.upstreams.values().filter_map(|known| known.targets.get(id)).all(|known| known.target.inflight() == 0)
+    }
+}
+
+impl Known {
+    fn target(
+        &mut self,
+        member: &Planned,
+        upstream: &str,
+        mode: DockerHealth,
+        telemetry: &Telemetry,
+        changed: &mut bool,
+    ) -> Arc<Target> {
+        let said = Said::of(member.phase, member.health, mode_of(&member.id, mode));
+        if let Some(known) = self.targets.get_mut(&member.id)
+            && known.target.address == member.address
+        {
+            known.left = None;
+            known.readiness = said.readiness;
+            *changed |= said.apply(&known.target).0;
+            return Arc::clone(&known.target);
+        }
+        let fed = *member.id.provider != *WRITTEN;
+        let initial = if fed { Causes::NONE.with(Cause::Starting) } else { Causes::NONE };
+        let (name, replica) = (Arc::clone(&member.name), Arc::clone(&member.replica));
+        let target = Target::new(member.id.clone(), member.address, name, replica, fed, initial);
+        let series = telemetry.target(upstream, &member.replica);
+        target.set_tag(series.id().to_bits());
+        said.apply(&target);
+        let known =
+            KnownTarget { target: Arc::clone(&target), _series: series, readiness: said.readiness, left: None, told: None };
+        if let Some(old) = self.targets.insert(member.id.clone(), known) {
+            // The same replica at another address. What is in flight at the old one may yet finish.
+            old.target.set(Cause::Draining);
+        }
+        target
+    }
+}
+
+/// Only Docker has health checks that a document may set aside.
+fn mode_of(id: &TargetId, docker: DockerHealth) -> DockerHealth {
+    if *id.provider == *"docker" { docker } else { DockerHealth::Gate }
+}

@@ -1,0 +1,5 @@
+//! The control plane over real sockets: what is said is what is served.
+
+mod documents;
+mod fixture;
+mod replicas;

@@ -1,0 +1,142 @@
+//! Replicas as a provider tells of them.
+
+use super::fixture::{LIMIT, Teller, body, causes, docker, document, until_causes};
+use crate::control::{Gateway, Running};
+use plimsoll_core::model::{Cause, Causes, Phase, RuntimeHealth};
+use plimsoll_test_support::target::{Behaviour, Target};
+use plimsoll_test_support::wait::until;
+use plimsoll_test_support::wire::Wire;
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(5);
+
+async fn started(teller: &mut Teller, provider: Box<dyn crate::providers::Provider>) -> Running {
+    teller.tell();
+    let builder = Gateway::builder().document_text(document("")).provider("docker", provider);
+    builder.start().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_labels_say_is_served_once_a_replica_can_be_connected_to() {
+    let target = Target::answering("one").await;
+    let (mut teller, provider) = docker();
+    teller.add("one", target.address);
+    let running = started(&mut teller, provider).await;
+    // Held until the replica was connected to: no request is lost to its start.
+    assert_eq!(body(&running, "web.test").await, "200 one");
+    assert!(running.handle().ready());
+    running.drain_and_stop(Duration::ZERO, SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn life_and_health_of_a_replica_are_marked_on_its_target() {
+    let (one, two) = (Target::answering("one").await, Target::answering("two").await);
+    let (mut teller, provider) = docker();
+    teller.add("one", one.address).add("two", two.address);
+    let running = started(&mut teller, provider).await;
+    let handle = running.handle();
+    until_causes(&handle, "one", Causes::NONE).await;
+    until_causes(&handle, "two", Causes::NONE).await;
+    let phases =
+        [(Phase::Stopping, Cause::Draining), (Phase::Paused, Cause::Paused), (Phase::Disconnected, Cause::Disconnected)];
+    for (phase, cause) in phases {
+        teller.change("one", |replica| replica.phase = phase).tell();
+        until_causes(&handle, "one", Causes::NONE.with(cause)).await;
+        for _ in 0..3 {
+            assert_eq!(body(&running, "web.test").await, "200 two", "{phase:?}");
+        }
+        teller.change("one", |replica| replica.phase = Phase::Running).tell();
+        until_causes(&handle, "one", Causes::NONE).await;
+    }
+    teller.change("one", |replica| replica.health = RuntimeHealth::Unhealthy).tell();
+    until_causes(&handle, "one", Causes::NONE.with(Cause::Runtime)).await;
+    teller.change("one", |replica| replica.health = RuntimeHealth::Healthy).tell();
+    until_causes(&handle, "one", Causes::NONE).await;
+    teller.remove("one").tell();
+    until(LIMIT, "one has gone", async || causes(&handle, "one").is_none()).await;
+    assert_eq!(body(&running, "web.test").await, "200 two");
+    running.drain_and_stop(Duration::ZERO, SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_healthcheck_decides_when_a_replica_begins_to_serve() {
+    let (one, two) = (Target::answering("one").await, Target::answering("two").await);
+    let (mut teller, provider) = docker();
+    teller.add("one", one.address).add("two", two.address);
+    teller.change("two", |replica| replica.health = RuntimeHealth::Starting);
+    let running = started(&mut teller, provider).await;
+    let handle = running.handle();
+    until_causes(&handle, "one", Causes::NONE).await;
+    assert_eq!(causes(&handle, "two"), Some(Causes::NONE.with(Cause::Starting)), "although it can be connected to");
+    teller.change("two", |replica| replica.health = RuntimeHealth::Healthy).tell();
+    until_causes(&handle, "two", Causes::NONE).await;
+    until(LIMIT, "two is picked", async || body(&running, "web.test").await == "200 two").await;
+    running.drain_and_stop(Duration::ZERO, SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_refuses_is_out_until_it_can_be_connected_to() {
+    let address = Target::nowhere().await;
+    let (mut teller, provider) = docker();
+    teller.add("one", address);
+    let running = started(&mut teller, provider).await;
+    let handle = running.handle();
+    until_causes(&handle, "one", Causes::NONE.with(Cause::Starting)).await;
+    let asked = tokio::spawn(async move { (body(&running, "web.test").await, running) });
+    // The request is held while it starts.
+    let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+    let serving = tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            drop(tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nup").await);
+            // The probe connects and goes.
+            tokio::spawn(async move { tokio::io::copy(&mut stream, &mut tokio::io::sink()).await });
+        }
+    });
+    let (answer, running) = asked.await.unwrap();
+    assert_eq!(answer, "200 up");
+    serving.abort();
+    drop(serving.await);
+    drop(body(&running, "other.test").await);
+    running.drain_and_stop(Duration::ZERO, SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attempts_on_a_replica_that_was_cut_off_are_given_up_at_once() {
+    let (silent, two) = (Target::misbehaving(Behaviour::Never).await, Target::answering("two").await);
+    let (mut teller, provider) = docker();
+    teller.add("one", silent.address);
+    let running = started(&mut teller, provider).await;
+    let handle = running.handle();
+    until_causes(&handle, "one", Causes::NONE).await;
+    let mut wire = Wire::connect(running.address("http").unwrap()).await.unwrap();
+    wire.send("GET / HTTP/1.1\r\nHost: web.test\r\n\r\n").await.unwrap();
+    until(LIMIT, "the request is in flight", async || {
+        handle.upstreams().iter().flat_map(|upstream| &upstream.targets).any(|target| target.inflight > 0)
+    })
+    .await;
+    teller.add("two", two.address).change("one", |replica| replica.phase = Phase::Paused).tell();
+    let answer = wire.answer_within(Duration::from_secs(2), false).await.unwrap();
+    assert_eq!((answer.status, answer.text()), (200, "two".to_owned()));
+    running.drain_and_stop(Duration::ZERO, SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_flaps_finds_itself() {
+    let target = Target::answering("one").await;
+    let (mut teller, provider) = docker();
+    teller.add("one", target.address);
+    let running = started(&mut teller, provider).await;
+    let handle = running.handle();
+    until_causes(&handle, "one", Causes::NONE).await;
+    let known = || handle.view().upstream("web.shop").and_then(|web| web.pool().targets().first().cloned());
+    let before = known().unwrap();
+    // Gone from the engine, but its service's route stays for the grace.
+    teller.change("one", |replica| replica.phase = Phase::Gone).tell();
+    until(LIMIT, "it has gone", async || known().is_none()).await;
+    assert!(before.target.causes().has(Cause::Gone), "{:?}", before.target);
+    teller.change("one", |replica| replica.phase = Phase::Running).tell();
+    until_causes(&handle, "one", Causes::NONE).await;
+    assert!(std::sync::Arc::ptr_eq(&before.target, &known().unwrap().target));
+    running.drain_and_stop(Duration::ZERO, SOON).await;
+}
