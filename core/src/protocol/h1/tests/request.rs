@@ -248,15 +248,16 @@ fn expectations_are_met_or_refused() {
 }
 
 #[test]
-fn only_a_websocket_handshake_is_an_upgrade() {
+fn an_upgrade_is_asked_for_unless_it_is_to_http_itself() {
     let check = |request: &str, lines: &str, upgrade| {
         assert_eq!(good(&format!("{request}\r\nHost: a\r\n{lines}\r\n")).upgrade, upgrade, "{request} {lines}");
     };
     let websocket = "Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n";
     check("GET / HTTP/1.1", websocket, true);
     check("GET / HTTP/1.0", websocket, false);
-    check("POST / HTTP/1.1", websocket, false);
-    check("GET / HTTP/1.1", &format!("{websocket}Content-Length: 1\r\n"), false);
+    check("POST / HTTP/1.1", "Connection: Upgrade\r\nUpgrade: tcp\r\n", true);
+    check("GET / HTTP/1.1", "Connection: Upgrade\r\nUpgrade: websocket, HTTP/2.0\r\n", false);
+    check("GET / HTTP/1.1", "Connection: Upgrade\r\nUpgrade: TLS/1.2\r\n", false);
     check("GET / HTTP/1.1", "Upgrade: websocket\r\n", false);
     check("GET / HTTP/1.1", "Connection: upgrade\r\n", false);
     check("GET / HTTP/1.1", "Connection: upgrade, http2-settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n", false);
