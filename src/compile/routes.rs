@@ -31,10 +31,7 @@ pub(super) fn compile(telemetry: &Telemetry, plan: &Plan, services: &[Arc<Servic
 }
 
 /// The router, and labelled routes that are not in it. `None` where rules of the document are at fault.
-pub(super) fn router(
-    input: &Input<'_>,
-    problems: &mut Vec<DocumentProblem>,
-) -> Option<(Arc<Router>, Vec<Problem>)> {
+pub(super) fn router(input: &Input<'_>, problems: &mut Vec<DocumentProblem>) -> Option<(Arc<Router>, Vec<Problem>)> {
     let plan = &**input.plan;
     if let Some(previous) = input.previous
         && same_rules(&previous.snapshot.plan, plan)

@@ -75,10 +75,11 @@ mod tests {
     #[test]
     fn life_and_health_of_a_replica_become_causes() {
         use Readiness::{Decided, Probe, Runtime};
-        let check = |phase: Phase, health: RuntimeHealth, mode: DockerHealth, causes: &[Cause], readiness: Readiness| {
-            let causes = causes.iter().fold(Causes::NONE, |set, cause| set.with(*cause));
-            assert_eq!(Said::of(phase, health, mode), Said { causes, readiness }, "{phase:?} {health:?} {mode:?}");
-        };
+        let check =
+            |phase: Phase, health: RuntimeHealth, mode: DockerHealth, causes: &[Cause], readiness: Readiness| {
+                let causes = causes.iter().fold(Causes::NONE, |set, cause| set.with(*cause));
+                assert_eq!(Said::of(phase, health, mode), Said { causes, readiness }, "{phase:?} {health:?} {mode:?}");
+            };
         let gate = DockerHealth::Gate;
         check(Phase::Running, RuntimeHealth::None, gate, &[], Probe);
         check(Phase::Running, RuntimeHealth::Starting, gate, &[], Runtime);

@@ -247,7 +247,8 @@ fn telemetry_options(settled: &Settled) -> TelemetryOptions {
 /// What workers share before there is a document: a snapshot without listeners.
 fn first_shared(workshop: &Workshop, telemetry: &Arc<Telemetry>) -> Result<Shared, StartError> {
     let (document, names) = (Document::default(), Names::default());
-    let plan = Arc::new(plan(plimsoll_core::plan::Input { document: &document, facts: &[], names: &names, own_ips: &[] }));
+    let plan =
+        Arc::new(plan(plimsoll_core::plan::Input { document: &document, facts: &[], names: &names, own_ips: &[] }));
     let empty = workshop.compiler.compile(&Input {
         plan: &plan,
         generation: 0,

@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How requests wait where a provider feeds the pool and nothing else is written.
-const HOLD: HoldLimits =
-    HoldLimits { max_requests: 1000, max_bytes: 64 << 20, timeout: Duration::from_secs(60) };
+const HOLD: HoldLimits = HoldLimits { max_requests: 1000, max_bytes: 64 << 20, timeout: Duration::from_secs(60) };
 
 /// What the pool of a planned upstream is built from.
 pub(super) fn options(
@@ -53,7 +52,11 @@ pub(super) fn same(one: &PoolOptions, other: &PoolOptions) -> bool {
         && one.passive == other.passive
         && one.max_concurrency == other.max_concurrency
         && one.members.len() == other.members.len()
-        && one.members.iter().zip(&other.members).all(|(a, b)| a.weight == b.weight && Arc::ptr_eq(&a.target, &b.target))
+        && one
+            .members
+            .iter()
+            .zip(&other.members)
+            .all(|(a, b)| a.weight == b.weight && Arc::ptr_eq(&a.target, &b.target))
 }
 
 fn passive_rules(checks: &PassiveChecks) -> Option<CheckRules> {

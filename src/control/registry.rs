@@ -158,10 +158,8 @@ impl Registry {
     pub(super) fn probed(&self, id: &UpstreamId) -> Vec<Probed> {
         let Some(known) = self.upstreams.get(id) else { return Vec::new() };
         let present = known.targets.values().filter(|target| target.left.is_none());
-        let probed = present.map(|known| Probed {
-            target: Arc::clone(&known.target),
-            decides: known.readiness == Readiness::Probe,
-        });
+        let probed = present
+            .map(|known| Probed { target: Arc::clone(&known.target), decides: known.readiness == Readiness::Probe });
         probed.collect()
     }
 
@@ -232,8 +230,13 @@ impl Known {
         let series = telemetry.target(upstream, &member.replica);
         target.set_tag(series.id().to_bits());
         said.apply(&target);
-        let known =
-            KnownTarget { target: Arc::clone(&target), _series: series, readiness: said.readiness, left: None, told: None };
+        let known = KnownTarget {
+            target: Arc::clone(&target),
+            _series: series,
+            readiness: said.readiness,
+            left: None,
+            told: None,
+        };
         if let Some(old) = self.targets.insert(member.id.clone(), known) {
             // The same replica at another address. What is in flight at the old one may yet finish.
             old.target.set(Cause::Draining);

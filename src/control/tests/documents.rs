@@ -160,7 +160,11 @@ async fn the_file_is_followed_however_it_is_replaced() {
     std::fs::write(path("plimsoll.yaml"), &second).unwrap();
     becomes("200 two").await;
     // The last one said wins, until the file is said again.
-    running.handle().apply(&web(&[one.address]).replace("services:", "_format_version: \"3.0\"\nservices:"), Source::Post).await.unwrap();
+    running
+        .handle()
+        .apply(&web(&[one.address]).replace("services:", "_format_version: \"3.0\"\nservices:"), Source::Post)
+        .await
+        .unwrap();
     assert_eq!(body(&running, "web.test").await, "200 one");
     running.handle().reload().await.unwrap();
     assert_eq!(body(&running, "web.test").await, "200 two");

@@ -118,8 +118,7 @@ impl Teller {
     /// Says the whole view.
     pub(super) fn tell(&self) {
         let replicas = self.replicas.values().cloned().collect();
-        let facts =
-            Facts { provider: "docker".into(), replicas, problems: Vec::new(), freshness: Freshness::Fresh };
+        let facts = Facts { provider: "docker".into(), replicas, problems: Vec::new(), freshness: Freshness::Fresh };
         self.views.send(facts).unwrap();
     }
 }

@@ -37,8 +37,11 @@ async fn life_and_health_of_a_replica_are_marked_on_its_target() {
     let handle = running.handle();
     until_causes(&handle, "one", Causes::NONE).await;
     until_causes(&handle, "two", Causes::NONE).await;
-    let phases =
-        [(Phase::Stopping, Cause::Draining), (Phase::Paused, Cause::Paused), (Phase::Disconnected, Cause::Disconnected)];
+    let phases = [
+        (Phase::Stopping, Cause::Draining),
+        (Phase::Paused, Cause::Paused),
+        (Phase::Disconnected, Cause::Disconnected),
+    ];
     for (phase, cause) in phases {
         teller.change("one", |replica| replica.phase = phase).tell();
         until_causes(&handle, "one", Causes::NONE.with(cause)).await;
@@ -88,7 +91,10 @@ async fn a_replica_that_refuses_is_out_until_it_can_be_connected_to() {
     let serving = tokio::spawn(async move {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
-            drop(tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nup").await);
+            drop(
+                tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nup")
+                    .await,
+            );
             // The probe connects and goes.
             tokio::spawn(async move { tokio::io::copy(&mut stream, &mut tokio::io::sink()).await });
         }

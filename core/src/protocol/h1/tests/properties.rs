@@ -65,7 +65,7 @@ fn forward<'a>(head: &'a RequestHead) -> ForwardRequest<'a> {
         forwarded_path: head.path(),
         prefix: None,
         trusted: false,
-        via: true,
+        via: Some(b"plimsoll"),
         request_id: Some(b"0123"),
         upgrade: head.upgrade,
         body: head.body,
