@@ -36,7 +36,7 @@ fn request(bytes: &[u8], head: &mut RequestHead, path: &mut Vec<u8>, joined: &mu
         forwarded_path: head.path(),
         prefix: None,
         trusted: false,
-        via: true,
+        via: Some(b"plimsoll"),
         request_id: Some(b"0123456789abcdef0123456789abcdef"),
         upgrade: head.upgrade,
         body: head.body,

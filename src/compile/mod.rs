@@ -16,7 +16,7 @@ pub(crate) use services::is_unresolved;
 
 use crate::snapshot::Snapshot;
 use crate::telemetry::Telemetry;
-use crate::tls::{TargetTls, TicketKeys, Trust};
+use crate::tls::{TargetTls, TicketKeys};
 use plimsoll_core::config::{DocumentProblem, Listener};
 use plimsoll_core::model::Problem;
 use plimsoll_core::plan::Plan;
@@ -57,14 +57,14 @@ pub struct Compiled {
 pub struct Compiler {
     telemetry: Arc<Telemetry>,
     tickets: TicketKeys,
-    targets: TargetTls,
+    targets: Arc<TargetTls>,
 }
 
 impl Compiler {
-    /// A compiler whose snapshots count under this telemetry.
+    /// A compiler whose snapshots count under this telemetry. `targets`: how targets are trusted.
     #[must_use]
-    pub fn new(telemetry: Arc<Telemetry>) -> Self {
-        Self { telemetry, tickets: TicketKeys::default(), targets: TargetTls::new(Trust::System) }
+    pub fn new(telemetry: Arc<Telemetry>, targets: Arc<TargetTls>) -> Self {
+        Self { telemetry, tickets: TicketKeys::default(), targets }
     }
 
     /// Makes a snapshot.

@@ -5,24 +5,26 @@ use super::compile_thread::CompileThread;
 use super::handle::{Common, Handle};
 use super::listeners::Bound;
 use super::names::Resolved;
-use super::reconciler::{Fresh, Inputs, Parts, Reconciler};
+use super::reconciler::{Inputs, Parts, Reconciler};
 use super::registry::Registry;
 use super::settings::Settings;
 use super::source::{Origin, Source, Surroundings};
+use super::sources::Sources;
 use super::view::View;
 use super::{ApplyError, StartError, limits, show, watch};
 use crate::compile::{Compiler, Input};
 use crate::dns::{Resolve, SystemResolver};
+use crate::probe::Prober;
 use crate::providers::Provider;
 use crate::proxy::worker::Shared;
 use crate::server::{Server, ServerOptions};
 use crate::telemetry::log::LogHandle;
 use crate::telemetry::{SERVER, Telemetry, TelemetryOptions, clock};
+use crate::tls::{TargetTls, Trust};
 use arc_swap::ArcSwap;
-use futures_util::StreamExt;
 use parking_lot::Mutex;
 use plimsoll_core::config::{self, Document, Gateway as Settled, ReadOptions, read};
-use plimsoll_core::model::{Facts, Freshness, UpstreamId};
+use plimsoll_core::model::UpstreamId;
 use plimsoll_core::plan::{Names, Plan, plan};
 use plimsoll_core::upstream::Signal;
 use std::io;
@@ -121,9 +123,10 @@ impl Builder {
         let threads = |error: io::Error| StartError::Threads(Arc::new(error));
         let telemetry = Telemetry::new(telemetry_options(&settled));
         let (signal, causes) = signal();
+        let target_tls = Arc::new(TargetTls::new(Trust::System));
         let workshop = Arc::new(Workshop {
             thread: CompileThread::start().map_err(threads)?,
-            compiler: Compiler::new(Arc::clone(&telemetry)),
+            compiler: Compiler::new(Arc::clone(&telemetry), Arc::clone(&target_tls)),
             registry: Mutex::new(Registry::new(signal, Arc::clone(&telemetry))),
             folder: self.origin.folder(),
         });
@@ -145,27 +148,28 @@ impl Builder {
         let names = Resolved::start(self.resolver.unwrap_or_else(|| Arc::new(SystemResolver::new())));
         let (facts, fresh) = mpsc::channel(VIEWS);
         let stop = CancellationToken::new();
+        let mut sources = Sources::start(self.providers, &workshop, facts);
+        sources.follow(&document);
         let parts = Parts {
             workshop,
             server: Arc::clone(&server),
             common: Arc::clone(&common),
             bound: Bound::new(Arc::clone(&server), self.sockets),
             settings: Settings::new(settled, self.log),
-            facts: self.providers.iter().map(|(name, _)| nothing_yet(name)).collect(),
+            prober: Prober::new(tokio::runtime::Handle::current(), target_tls),
+            sources,
+            names: names.clone(),
         };
-        let inputs = Inputs { say: documents, facts: fresh, causes, names: names.clone(), stop: stop.clone() };
-        let mut tasks = vec![tokio::spawn(Reconciler::new(parts, names).run(inputs))];
-        for (slot, (_, provider)) in self.providers.into_iter().enumerate() {
-            tasks.push(tokio::spawn(forward(provider, slot, facts.clone())));
-        }
-        let mut running = Running { handle: Handle { common }, server, stop, tasks };
+        let inputs = Inputs { say: documents, facts: fresh, causes, names, stop: stop.clone() };
+        let reconciler = tokio::spawn(Reconciler::new(parts).run(inputs));
+        let mut running = Running { handle: Handle { common }, server, stop, reconciler, follower: None };
         if let Err(error) = running.handle.say(Ok((Source::File, Arc::clone(&text)))).await {
             running.end().await;
             return Err(error.into());
         }
         if let Origin::File(path) = self.origin {
             let followed = watch::follow(path.into(), Some(text), running.handle.clone());
-            running.tasks.push(tokio::spawn(followed));
+            running.follower = Some(tokio::spawn(followed));
         }
         Ok(running)
     }
@@ -176,7 +180,8 @@ pub struct Running {
     handle: Handle,
     server: Arc<Server>,
     stop: CancellationToken,
-    tasks: Vec<JoinHandle<()>>,
+    reconciler: JoinHandle<()>,
+    follower: Option<JoinHandle<()>>,
 }
 
 impl Running {
@@ -210,20 +215,11 @@ impl Running {
     async fn end(&mut self) {
         self.server.drain(Duration::ZERO).await;
         self.stop.cancel();
-        for task in self.tasks.drain(..) {
-            task.abort();
-            // It was aborted: that is no failure.
-            drop(task.await);
+        if let Some(follower) = self.follower.take() {
+            follower.abort();
         }
-    }
-}
-
-/// Gives the reconciler every view of a provider, until the provider ends.
-async fn forward(provider: Box<dyn Provider>, slot: usize, to: mpsc::Sender<Fresh>) {
-    let mut views = provider.watch();
-    while let Some(facts) = views.next().await {
-        if to.send(Fresh { slot, facts }).await.is_err() {
-            return;
+        if (&mut self.reconciler).await.is_err() {
+            tracing::error!("the control plane ended by a panic");
         }
     }
 }
@@ -279,11 +275,6 @@ fn first_view(shared: &Shared, text: &Arc<str>) -> View {
         problems: Vec::new(),
         synchronised: false,
     }
-}
-
-fn nothing_yet(name: &Arc<str>) -> Facts {
-    let (replicas, problems) = (Vec::new(), Vec::new());
-    Facts { provider: Arc::clone(name), replicas, problems, freshness: Freshness::Waiting }
 }
 
 /// Carries upstreams' signals to the reconciler: sending never blocks, and each upstream signals once until it is heard.

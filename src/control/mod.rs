@@ -30,8 +30,8 @@ mod limits;
 mod listeners;
 mod settings;
 
-mod readiness;
 mod show;
+mod sources;
 mod watch;
 
 pub use error::{ApplyError, StartError};

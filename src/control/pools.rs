@@ -1,6 +1,7 @@
 //! From a planned upstream and its targets to a pool.
 
-use plimsoll_core::config::{CheckKind, DockerHealth, HealthyRule, PassiveChecks, UnhealthyRule, Waiting};
+use crate::probe::check_rules;
+use plimsoll_core::config::{CheckKind, DockerHealth, PassiveChecks, Waiting};
 use plimsoll_core::health::CheckRules;
 use plimsoll_core::plan::PlannedUpstream;
 use plimsoll_core::upstream::{BALANCERS, HoldLimits, Member, PoolOptions, balancer};
@@ -27,7 +28,7 @@ pub(super) fn options(
         None => planned.fed.then_some(HOLD),
         Some(written) => written.map(limits),
     };
-    let passive = passive_rules(&settings.healthchecks.passive);
+    let passive = rules(&settings.healthchecks.passive);
     let decided_elsewhere = health == DockerHealth::Only && *planned.id.provider == *"docker";
     PoolOptions {
         generation,
@@ -37,7 +38,7 @@ pub(super) fn options(
         hold,
         grace: planned.grace,
         threshold: settings.healthchecks.threshold,
-        passive: passive.filter(|rules| !decided_elsewhere && rules.can_fail()),
+        passive: (!decided_elsewhere && passive.can_fail()).then_some(passive),
         max_concurrency: None,
     }
 }
@@ -59,24 +60,11 @@ pub(super) fn same(one: &PoolOptions, other: &PoolOptions) -> bool {
             .all(|(a, b)| a.weight == b.weight && Arc::ptr_eq(&a.target, &b.target))
 }
 
-fn passive_rules(checks: &PassiveChecks) -> Option<CheckRules> {
-    let rules = rules(&checks.healthy, &checks.unhealthy);
-    Some(match checks.kind {
+/// Of type `tcp`, statuses say nothing.
+fn rules(checks: &PassiveChecks) -> CheckRules {
+    let rules = check_rules(&checks.healthy, &checks.unhealthy);
+    match checks.kind {
         CheckKind::Tcp => CheckRules { http_failures: 0, ..rules },
         _ => rules,
-    })
-}
-
-/// One block of Kong's `healthchecks` as counters take it.
-fn rules(healthy: &HealthyRule, unhealthy: &UnhealthyRule) -> CheckRules {
-    // Kong allows 255 at the most.
-    let limit = |count: u16| u8::try_from(count).unwrap_or(u8::MAX);
-    CheckRules {
-        healthy_statuses: healthy.http_statuses.iter().copied().collect(),
-        successes: limit(healthy.successes),
-        unhealthy_statuses: unhealthy.http_statuses.iter().copied().collect(),
-        http_failures: limit(unhealthy.http_failures),
-        tcp_failures: limit(unhealthy.tcp_failures),
-        timeouts: limit(unhealthy.timeouts),
     }
 }

@@ -9,7 +9,9 @@ use super::handle::Applied;
 use super::reconciler::Reconciler;
 use super::view::View;
 use super::{ApplyError, pools};
+use crate::probe::ProbeOptions;
 use crate::telemetry::{clock, metric};
+use plimsoll_core::config::{ActiveChecks, DockerHealth};
 use plimsoll_core::plan::PlannedUpstream;
 use plimsoll_core::upstream::{Pool, Upstream};
 use std::sync::Arc;
@@ -30,6 +32,7 @@ impl Reconciler {
         let Some(built) = self.built.clone() else { return Err(ApplyError::Internal) };
         let now = clock::now();
         let mut later = Vec::new();
+        self.know_members(&built, now);
         for (planned, upstream) in built.plan.upstreams.iter().zip(&built.upstreams) {
             let Some(pool) = self.new_pool(planned, upstream, now) else { continue };
             if upstream.pool().generation() == 0 {
@@ -45,10 +48,14 @@ impl Reconciler {
             self.retired.pool(upstream.publish(pool));
         }
         let closed = self.workshop.registry.lock().close_all_but(&built.plan, now);
-        closed.into_iter().for_each(|pool| self.retired.pool(pool));
-        for upstream in &built.upstreams {
-            self.look_after(upstream);
+        for (id, pool) in closed {
+            self.prober.remove(&id);
+            self.retired.pool(pool);
         }
+        for (planned, upstream) in built.plan.upstreams.iter().zip(&built.upstreams) {
+            self.look_after(planned, upstream);
+        }
+        self.sources.follow(&built.known.document);
         self.bound.close_all_but(&built.listeners);
         self.names.only(plimsoll_core::plan::names_wanted(&built.known.document));
         self.note_applied(&built, previous.as_deref());
@@ -69,10 +76,22 @@ impl Reconciler {
             }
             if let Some(pool) = self.new_pool(planned, upstream, now) {
                 self.retired.pool(upstream.publish(pool));
-                self.look_after(upstream);
+                self.look_after(planned, upstream);
             }
         }
         self.common.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Makes the targets that are new, and marks them with what is said now: the plan may be a little older.
+    fn know_members(&self, built: &Built, now: Instant) {
+        let health = self.health();
+        let mut registry = self.workshop.registry.lock();
+        for planned in &built.plan.upstreams {
+            registry.members(planned, health, now);
+        }
+        for facts in self.facts.iter() {
+            registry.mark(facts, health);
+        }
     }
 
     /// The pool that an upstream should have, unless it is the one that it has.
@@ -89,13 +108,17 @@ impl Reconciler {
         Some(Arc::new(Pool::build(options, Some(&present), now)))
     }
 
-    /// Has those of its targets probed that wait for it.
-    fn look_after(&self, upstream: &Arc<Upstream>) {
+    /// Has its targets probed, and tells the log what became of them.
+    fn look_after(&self, planned: &PlannedUpstream, upstream: &Arc<Upstream>) {
         let mut registry = self.workshop.registry.lock();
         registry.tell(&upstream.id);
-        for probed in registry.probed(&upstream.id) {
-            self.readiness.watch(upstream, &probed.target, probed.decides);
-        }
+        let targets = registry.probed(&upstream.id);
+        drop(registry);
+        let settings = &planned.settings;
+        let decided_elsewhere = self.health() == DockerHealth::Only && *planned.id.provider == *"docker";
+        let checks = if decided_elsewhere { ActiveChecks::default() } else { settings.healthchecks.active.clone() };
+        let options = ProbeOptions { upstream: Arc::clone(upstream), checks, host_header: settings.host_header.clone() };
+        self.prober.set(&options, &targets);
     }
 
     fn note_applied(&self, built: &Built, previous: Option<&Built>) {

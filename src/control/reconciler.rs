@@ -7,10 +7,11 @@ use super::build::{Ask, Built, Said, Workshop, build};
 use super::handle::{Applied, Common, Say};
 use super::listeners::Bound;
 use super::names::Resolved;
-use super::readiness::Readiness;
 use super::retired::Retired;
 use super::settings::Settings;
+use super::sources::Sources;
 use super::{ApplyError, Source};
+use crate::probe::Prober;
 use crate::server::Server;
 use crate::telemetry::clock;
 use plimsoll_core::config::DockerHealth;
@@ -32,17 +33,10 @@ const FIRST_FACTS: Duration = Duration::from_secs(1);
 /// How often what has gone is looked over.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// A new view of a provider.
-pub(super) struct Fresh {
-    /// Its place among the providers.
-    pub(super) slot: usize,
-    pub(super) facts: Facts,
-}
-
 /// What comes in.
 pub(super) struct Inputs {
     pub(super) say: mpsc::Receiver<Say>,
-    pub(super) facts: mpsc::Receiver<Fresh>,
+    pub(super) facts: mpsc::Receiver<Facts>,
     pub(super) causes: mpsc::UnboundedReceiver<UpstreamId>,
     pub(super) names: Resolved,
     pub(super) stop: CancellationToken,
@@ -57,7 +51,8 @@ pub(super) struct Reconciler {
     pub(super) common: Arc<Common>,
     pub(super) bound: Bound,
     pub(super) settings: Settings,
-    pub(super) readiness: Readiness,
+    pub(super) prober: Prober,
+    pub(super) sources: Sources,
     pub(super) retired: Retired,
     pub(super) built: Option<Arc<Built>>,
     /// Of the last snapshot that was asked for.
@@ -79,20 +74,23 @@ pub(super) struct Parts {
     pub(super) common: Arc<Common>,
     pub(super) bound: Bound,
     pub(super) settings: Settings,
-    /// A view a provider: none has come yet.
-    pub(super) facts: Vec<Facts>,
+    pub(super) prober: Prober,
+    pub(super) sources: Sources,
+    pub(super) names: Resolved,
 }
 
 impl Reconciler {
-    pub(super) fn new(parts: Parts, names: Resolved) -> Self {
-        let Parts { workshop, server, common, bound, settings, facts } = parts;
+    pub(super) fn new(parts: Parts) -> Self {
+        let Parts { workshop, server, common, bound, settings, prober, sources, names } = parts;
+        let facts = sources.names().map(nothing_yet).collect();
         Self {
             workshop,
             server,
             common,
             bound,
             settings,
-            readiness: Readiness::default(),
+            prober,
+            sources,
             retired: Retired::default(),
             built: None,
             generation: 0,
@@ -118,7 +116,7 @@ impl Reconciler {
             let build_at = self.build_at.filter(|_| self.build.is_none());
             tokio::select! {
                 biased;
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => break,
                 Some(fresh) = facts.recv() => self.take_facts(fresh),
                 Some(id) = causes.recv() => self.causes_changed(id),
                 () = sleep_until(pools_at), if pools_at.is_some() => self.rebuild_pools(),
@@ -129,6 +127,8 @@ impl Reconciler {
                 _ = sweep.tick() => self.sweep(),
             }
         }
+        drop(facts);
+        self.sources.end().await;
     }
 
     /// How HEALTHCHECK is taken, as the running document says.
@@ -137,21 +137,24 @@ impl Reconciler {
         docker.map_or(DockerHealth::default(), |docker| docker.health)
     }
 
-    fn take_facts(&mut self, fresh: Fresh) {
-        let Fresh { slot, facts } = fresh;
+    fn take_facts(&mut self, facts: Facts) {
         let marked = self.workshop.registry.lock().mark(&facts, self.health());
         if marked.cut_off {
             self.server.targets_cut_off();
         }
-        let Some(known) = self.facts.get(slot) else { return };
-        if *known == facts {
+        let known = self.facts.iter().position(|known| known.provider == facts.provider);
+        let before = known.and_then(|place| self.facts.get(place));
+        if before == Some(&facts) {
             return;
         }
-        if std::mem::discriminant(&known.freshness) != std::mem::discriminant(&facts.freshness) {
+        let kind = |facts: &Facts| std::mem::discriminant(&facts.freshness);
+        if before.map(kind) != Some(kind(&facts)) {
             tell_freshness(&facts);
         }
-        if let Some(known) = Arc::make_mut(&mut self.facts).get_mut(slot) {
-            *known = facts;
+        let all = Arc::make_mut(&mut self.facts);
+        match known.and_then(|place| all.get_mut(place)) {
+            Some(known) => *known = facts,
+            None => all.push(facts),
         }
         self.show_providers();
         self.build_soon();
@@ -235,6 +238,7 @@ impl Reconciler {
     }
 
     fn sweep(&mut self) {
+        self.sources.count(&self.common.shared.telemetry);
         self.workshop.registry.lock().forget(clock::now());
         self.retired.sweep(&self.workshop.thread);
     }
@@ -254,6 +258,11 @@ async fn built(build: &mut Option<(JoinHandle<Result<Built, ApplyError>>, Reply)
         Some((handle, _)) => handle.await.unwrap_or(Err(ApplyError::Internal)),
         None => std::future::pending().await,
     }
+}
+
+fn nothing_yet(name: &Arc<str>) -> Facts {
+    let (replicas, problems) = (Vec::new(), Vec::new());
+    Facts { provider: Arc::clone(name), replicas, problems, freshness: Freshness::Waiting }
 }
 
 async fn sleep_until(at: Option<Instant>) {

@@ -52,13 +52,6 @@ pub(super) struct Marked {
     pub(super) cut_off: bool,
 }
 
-/// A target of an upstream, for whoever probes it.
-pub(super) struct Probed {
-    pub(super) target: Arc<Target>,
-    /// Whether a probe of ours decides that it is ready, rather than the runtime's health check.
-    pub(super) decides: bool,
-}
-
 impl Registry {
     pub(super) fn new(signal: Arc<dyn Signal>, telemetry: Arc<Telemetry>) -> Self {
         Self { signal, telemetry, upstreams: FxHashMap::default() }
@@ -81,8 +74,9 @@ impl Registry {
         upstream
     }
 
-    /// The targets of a planned upstream, with what their provider says of them. New ones are made; those that are no
-    /// longer planned begin to be forgotten.
+    /// The targets of a planned upstream. New ones are made, with what the plan says of them; what is said of those that are
+    /// known is [`Self::mark`]'s alone, since a plan may be older than that. Those that are no longer planned begin to be
+    /// forgotten.
     pub(super) fn members(&mut self, planned: &PlannedUpstream, mode: DockerHealth, now: Instant) -> Vec<Member> {
         let telemetry = Arc::clone(&self.telemetry);
         let Some(known) = self.upstreams.get_mut(&planned.id) else { return Vec::new() };
@@ -94,29 +88,24 @@ impl Registry {
                 target.target.set(Cause::Draining);
             }
         }
-        let mut changed = false;
         let members = planned.members.iter().map(|member| {
-            let target = known.target(member, &planned.name, mode, &telemetry, &mut changed);
+            let target = known.target(member, &planned.name, mode, &telemetry);
             Member { target, weight: member.weight }
         });
-        let members = members.collect();
-        if changed {
-            known.upstream.changed();
-        }
-        members
+        members.collect()
     }
 
     /// Sets and clears at once, before anything is planned anew, what a provider says of the targets that it feeds.
-    pub(super) fn mark(&self, facts: &Facts, mode: DockerHealth) -> Marked {
+    pub(super) fn mark(&mut self, facts: &Facts, mode: DockerHealth) -> Marked {
         let mut marked = Marked::default();
         if facts.freshness == Freshness::Waiting {
             return marked;
         }
         let replicas: FxHashMap<(&str, &str), &Replica> =
             facts.replicas.iter().map(|replica| ((&*replica.id, &*replica.incarnation), replica)).collect();
-        for known in self.upstreams.values() {
+        for known in self.upstreams.values_mut() {
             let mut changed = 0;
-            for (id, target) in known.targets.iter().filter(|(id, _)| id.provider == facts.provider) {
+            for (id, target) in known.targets.iter_mut().filter(|(id, _)| id.provider == facts.provider) {
                 let mode = mode_of(id, mode);
                 let said = replicas.get(&(&*id.id, &*id.incarnation)).map_or(Said::GONE, |replica| {
                     let said = Said::of(replica.phase, replica.health, mode);
@@ -128,6 +117,7 @@ impl Registry {
                 if target.left.is_some() && said.causes.is_empty() {
                     continue;
                 }
+                target.readiness = said.readiness;
                 let (did, cut_off) = said.apply(&target.target);
                 changed += usize::from(did);
                 marked.cut_off |= cut_off;
@@ -154,17 +144,16 @@ impl Registry {
         }
     }
 
-    /// The targets of an upstream, for whoever probes them.
-    pub(super) fn probed(&self, id: &UpstreamId) -> Vec<Probed> {
+    /// The targets of an upstream, each with whether a probe of ours decides that it is ready.
+    pub(super) fn probed(&self, id: &UpstreamId) -> Vec<(Arc<Target>, bool)> {
         let Some(known) = self.upstreams.get(id) else { return Vec::new() };
-        let present = known.targets.values().filter(|target| target.left.is_none());
-        let probed = present
-            .map(|known| Probed { target: Arc::clone(&known.target), decides: known.readiness == Readiness::Probe });
-        probed.collect()
+        let present = known.targets.values().filter(|known| known.left.is_none());
+        let decides = |known: &KnownTarget| known.target.fed && known.readiness == Readiness::Probe;
+        present.map(|known| (Arc::clone(&known.target), decides(known))).collect()
     }
 
     /// Closes upstreams that are not in the plan; gives their last pools.
-    pub(super) fn close_all_but(&mut self, plan: &Plan, now: Instant) -> Vec<Arc<Pool>> {
+    pub(super) fn close_all_but(&mut self, plan: &Plan, now: Instant) -> Vec<(UpstreamId, Arc<Pool>)> {
         let planned: FxHashSet<&UpstreamId> = plan.upstreams.iter().map(|planned| &planned.id).collect();
         let mut pools = Vec::new();
         for (id, known) in &mut self.upstreams {
@@ -176,7 +165,7 @@ impl Registry {
                 target.left = Some(now);
                 target.target.set(Cause::Draining);
             }
-            pools.push(known.upstream.close());
+            pools.push((id.clone(), known.upstream.close()));
         }
         pools
     }
@@ -206,21 +195,14 @@ impl Registry {
 }
 
 impl Known {
-    fn target(
-        &mut self,
-        member: &Planned,
-        upstream: &str,
-        mode: DockerHealth,
-        telemetry: &Telemetry,
-        changed: &mut bool,
-    ) -> Arc<Target> {
+    fn target(&mut self, member: &Planned, upstream: &str, mode: DockerHealth, telemetry: &Telemetry) -> Arc<Target> {
         let said = Said::of(member.phase, member.health, mode_of(&member.id, mode));
         if let Some(known) = self.targets.get_mut(&member.id)
             && known.target.address == member.address
         {
-            known.left = None;
-            known.readiness = said.readiness;
-            *changed |= said.apply(&known.target).0;
+            if known.left.take().is_some() && said.apply(&known.target).0 {
+                self.upstream.changed();
+            }
             return Arc::clone(&known.target);
         }
         let fed = *member.id.provider != *WRITTEN;
@@ -230,13 +212,8 @@ impl Known {
         let series = telemetry.target(upstream, &member.replica);
         target.set_tag(series.id().to_bits());
         said.apply(&target);
-        let known = KnownTarget {
-            target: Arc::clone(&target),
-            _series: series,
-            readiness: said.readiness,
-            left: None,
-            told: None,
-        };
+        let known =
+            KnownTarget { target: Arc::clone(&target), readiness: said.readiness, left: None, told: None, _series: series };
         if let Some(old) = self.targets.insert(member.id.clone(), known) {
             // The same replica at another address. What is in flight at the old one may yet finish.
             old.target.set(Cause::Draining);

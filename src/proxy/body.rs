@@ -83,12 +83,6 @@ impl Upload {
         self.complete
     }
 
-    /// Whether all of the body was taken from the client.
-    #[must_use]
-    pub(crate) fn is_ended(&self) -> bool {
-        self.ended
-    }
-
     /// Bytes taken from the client so far.
     #[must_use]
     pub(crate) fn taken(&self) -> u64 {

@@ -1,14 +1,12 @@
 //! What is known of a client's connection.
 
 use crate::snapshot::Listener;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// A client's connection, as its requests see it.
 pub(crate) struct Client {
-    /// The other end. IPv4 addresses that came in over IPv6 are unmapped.
-    pub(crate) address: IpAddr,
-    /// The address, printed once.
+    /// The other end's address, printed once. IPv4 addresses that came in over IPv6 are unmapped.
     pub(crate) printed: Box<str>,
     /// Where it came in.
     pub(crate) listener: Arc<Listener>,
@@ -28,7 +26,6 @@ impl Client {
     pub(crate) fn new(peer: SocketAddr, local: SocketAddr, listener: Arc<Listener>, trusted: bool) -> Self {
         let address = peer.ip().to_canonical();
         Self {
-            address,
             printed: address.to_string().into(),
             tls: listener.tls.is_some(),
             listener,

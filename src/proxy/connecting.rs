@@ -172,7 +172,11 @@ impl Race<'_> {
                     let Candidate { in_flight, profile, .. } = self.candidates.swap_remove(index);
                     return Poll::Ready(Ok(Connected { link, in_flight, profile }));
                 }
-                Poll::Ready(Err(error)) => last = Some(self.failed(index, failure_of(&error))),
+                Poll::Ready(Err(error)) => {
+                    let failure = failure_of(&error);
+                    self.failed(index, &failure);
+                    last = Some(failure);
+                }
             }
         }
         if self.candidates.is_empty() {
@@ -200,7 +204,7 @@ impl Race<'_> {
                 self.slot.on_target(None);
                 let gone = |candidate: &Candidate| candidate.in_flight.target().causes().intersects(Causes::CUT_OFF);
                 while let Some(index) = self.candidates.iter().position(gone) {
-                    drop(self.failed(index, Failure::TargetGone));
+                    self.failed(index, &Failure::TargetGone);
                 }
                 if self.candidates.is_empty() {
                     return Poll::Ready(Err(Failure::TargetGone));
@@ -210,7 +214,7 @@ impl Race<'_> {
                 let passed = self.worker.now().saturating_duration_since(self.began);
                 if passed >= self.service.connect_timeout {
                     while !self.candidates.is_empty() {
-                        drop(self.failed(0, Failure::ConnectTimeout));
+                        self.failed(0, &Failure::ConnectTimeout);
                     }
                     return Poll::Ready(Err(Failure::ConnectTimeout));
                 }
@@ -239,17 +243,16 @@ impl Race<'_> {
         self.add(in_flight, profile, server_name);
     }
 
-    fn failed(&mut self, index: usize, failure: Failure) -> Failure {
+    fn failed(&mut self, index: usize, failure: &Failure) {
         let candidate = self.candidates.swap_remove(index);
         let target = candidate.in_flight.target();
         // What a runtime feeds is out until an event or a probe says otherwise. A document's target answers to Kong's
         // counters alone.
-        if failure == Failure::ConnectRefused && target.fed && target.set(Cause::Refused) {
+        if *failure == Failure::ConnectRefused && target.fed && target.set(Cause::Refused) {
             self.service.upstream.changed();
         }
-        report_failure(&self.worker, self.service, target, &failure);
+        report_failure(&self.worker, self.service, target, failure);
         self.tried.push(Arc::clone(target));
-        failure
     }
 }
 

@@ -78,6 +78,9 @@ impl Record {
             upstream_duration: self.upstream_duration,
             wait: (self.held > Duration::ZERO).then_some(self.held),
         });
+        if let Some(detail) = self.failure.as_ref().and_then(Failure::detail) {
+            tracing::debug!(client = %client.printed, detail, "a message that http does not allow");
+        }
         let row = self.failure.as_ref().map(Failure::row);
         match row.map(|row| (row.fault, row.label)) {
             Some((Fault::Lost, label)) => worker.telemetry.lost(upstream, label),

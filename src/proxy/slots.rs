@@ -162,12 +162,6 @@ impl Entry {
 }
 
 impl Slot {
-    /// A second slot of the same worker: for a connect that runs beside another.
-    #[must_use]
-    pub(crate) fn another(&self) -> Self {
-        self.slots.open()
-    }
-
     /// Bounds the next wait, and forgets an interruption of the last one unless it still holds.
     #[inline]
     pub(crate) fn arm(&self, after: Duration) {
@@ -220,13 +214,6 @@ impl Slot {
             *waker = Some(cx.waker().clone());
         }
         Poll::Pending
-    }
-
-    /// What the wait was interrupted by, if it was.
-    #[inline]
-    #[must_use]
-    pub(crate) fn interrupted(&self) -> Option<Interrupt> {
-        self.entry.interrupt.get()
     }
 }
 

@@ -128,7 +128,6 @@ pub(crate) struct Worker {
     snapshot: RefCell<LocalSnapshot>,
     requests: RefCell<Vec<RequestHead>>,
     responses: RefCell<Vec<ResponseHead>>,
-    busy: Cell<u32>,
 }
 
 impl Worker {
@@ -152,7 +151,6 @@ impl Worker {
             snapshot: RefCell::new(snapshot),
             requests: RefCell::default(),
             responses: RefCell::default(),
-            busy: Cell::new(0),
         }
     }
 
@@ -202,7 +200,7 @@ impl Worker {
     #[inline]
     #[must_use]
     pub(crate) fn take_request(&self) -> RequestHead {
-        self.requests.borrow_mut().pop().unwrap_or_else(RequestHead::new)
+        self.requests.borrow_mut().pop().unwrap_or_default()
     }
 
     /// Gives a request head back.
@@ -219,7 +217,7 @@ impl Worker {
     #[inline]
     #[must_use]
     pub(crate) fn take_response(&self) -> ResponseHead {
-        self.responses.borrow_mut().pop().unwrap_or_else(ResponseHead::new)
+        self.responses.borrow_mut().pop().unwrap_or_default()
     }
 
     /// Gives a response head back.
@@ -238,18 +236,6 @@ impl Worker {
         (limit / u32::from(self.workers)).max(1) as usize
     }
 
-    /// Connections with a request on them.
-    #[must_use]
-    pub(crate) fn busy(&self) -> u32 {
-        self.busy.get()
-    }
-
-    /// Counts a connection with a request on it, until dropped.
-    pub(crate) fn busy_guard(self: &Rc<Self>) -> Busy {
-        self.busy.set(self.busy.get() + 1);
-        Busy(Rc::clone(self))
-    }
-
     /// Once a tick: deadlines, caches, idle connections.
     pub(crate) fn tick(&self) {
         self.slots.sweep();
@@ -258,14 +244,5 @@ impl Worker {
         self.http2.sweep();
         self.date_ms.set(clock::now_ms());
         drop(self.snapshot());
-    }
-}
-
-/// A connection that counts as busy.
-pub(crate) struct Busy(Rc<Worker>);
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.busy.set(self.0.busy.get() - 1);
     }
 }

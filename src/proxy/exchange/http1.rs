@@ -33,6 +33,7 @@ enum Reading {
 }
 
 /// A request under way.
+#[expect(clippy::struct_excessive_bools, reason = "steps of two directions that move independently")]
 pub(crate) struct Http1Exchange {
     connection: TargetConnection,
     /// Bytes to send: the head, small parts, the framing between large ones.

@@ -135,7 +135,7 @@ impl Http2Exchange {
     }
 }
 
-/// Whether the target certainly did nothing with the request: it was never sent, or refused by REFUSED_STREAM or GOAWAY.
+/// Whether the target certainly did nothing with the request: it was never sent, or refused by `REFUSED_STREAM` or GOAWAY.
 fn never_processed(error: &hyper::Error) -> bool {
     if error.is_canceled() {
         return true;

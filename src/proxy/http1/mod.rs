@@ -62,7 +62,6 @@ pub(crate) async fn serve(worker: &Rc<Worker>, mut stream: Stream, client: &Rc<C
             worker.buffers.put(first);
             return Ended::Http2(stream, bytes);
         }
-        let _busy = worker.busy_guard();
         match Box::pin(busy(worker, &mut stream, client, &slot, first)).await {
             Some(served) => requests += served,
             None => return Ended::Closed,

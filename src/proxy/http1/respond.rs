@@ -82,7 +82,7 @@ fn head_bytes(request: &Request, head: &ResponseHead, framing: BodyLength, keep:
             upgrade: head.status == 101,
             te_trailers,
             added: &added,
-            date: (!head.known(Known::Date).is_some()).then_some(date),
+            date: head.known(Known::Date).is_none().then_some(date),
         };
         write_response(head, &forward, &mut out);
     });

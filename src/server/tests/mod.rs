@@ -1,5 +1,7 @@
 //! Workers over real sockets, with a snapshot made by hand: what the data path does, without a control plane.
 
+#![expect(clippy::disallowed_methods, reason = "what is measured is real time, and bodies are small")]
+
 mod bodies;
 mod fixture;
 mod http2;
