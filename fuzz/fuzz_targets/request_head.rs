@@ -39,7 +39,7 @@ fuzz_target!(|bytes: &[u8]| {
         forwarded_path: head.path(),
         prefix: Some(head.path()),
         trusted: bytes.len() % 2 == 0,
-        via: true,
+        via: Some(b"plimsoll"),
         request_id: Some(b"0f"),
         upgrade: head.upgrade,
         body: head.body,

@@ -1,11 +1,51 @@
-//! The one place that knows how a test gets its gateway.
+//! The one place that knows how these tests get their gateway: in this process for what only needs a document, as a child
+//! process for what is about a process.
 
+use plimsoll::control::{Gateway as Builder, Running};
 use plimsoll_test_support::gateway::{Gateway, Start, document};
+use plimsoll_test_support::tls::Identity;
+use std::net::SocketAddr;
 use std::path::Path;
 
-/// Starts the gateway with a document: `gateway` is more of the `gateway` key, indented by two, `rest` everything beside
-/// it. Listens on port 0 of loopback.
-pub(crate) async fn gateway(gateway: &str, rest: &str) -> Gateway {
+/// A gateway in this process, whose listeners are on port 0 of loopback.
+pub(crate) struct Embedded {
+    running: Running,
+    /// Its plain listener.
+    pub(crate) http: SocketAddr,
+}
+
+/// Starts a gateway in this process: `rest` is the document beside `gateway`. With an identity it has a TLS listener too.
+pub(crate) async fn embedded(rest: &str, identity: Option<&Identity>) -> Embedded {
+    let tls = identity.map(|identity| {
+        let line = |pem: &str| pem.replace('\n', "\\n");
+        let (certificate, key) = (line(&identity.certificate), line(&identity.key));
+        (
+            "  - {name: https, address: \"127.0.0.1:0\", tls: true}\n",
+            format!("certificates:\n- {{cert: \"{certificate}\", key: \"{key}\", snis: [{{name: web.test}}]}}\n"),
+        )
+    });
+    let (listener, certificates) = tls.unwrap_or_default();
+    let text = format!(
+        "_format_version: \"3.0\"\ngateway:\n  workers: 2\n  admin: false\n  access_log: false\n  listeners:\n  \
+         - {{name: http, address: \"127.0.0.1:0\"}}\n{listener}{rest}\n{certificates}"
+    );
+    let running = match Builder::builder().document_text(text).start().await {
+        Ok(running) => running,
+        Err(error) => panic!("{error}"),
+    };
+    let http = running.address("http").expect("its listener is bound");
+    Embedded { running, http }
+}
+
+impl Embedded {
+    /// Its TLS listener.
+    pub(crate) fn https(&self) -> SocketAddr {
+        self.running.address("https").expect("its TLS listener is bound")
+    }
+}
+
+/// Starts the binary: `gateway` is more of the `gateway` key, indented by two, `rest` everything beside it.
+pub(crate) async fn process(gateway: &str, rest: &str) -> Gateway {
     let document = document(gateway, rest);
     Gateway::start(Start { binary: Path::new(env!("CARGO_BIN_EXE_plimsoll")), document, namespace: None }).await
 }

@@ -1,6 +1,6 @@
 //! Reloads under traffic.
 
-use crate::gateway::gateway;
+use crate::gateway::process;
 use plimsoll_test_support::gateway::document;
 use plimsoll_test_support::load::Load;
 use plimsoll_test_support::target::Target;
@@ -19,7 +19,7 @@ async fn two_hundred_reloads_with_broken_ones_between_lose_nothing() {
             one.address, two.address
         )
     };
-    let gateway = gateway("", &body(0)).await;
+    let gateway = process("", &body(0)).await;
     let mut old = Wire::connect(gateway.http).await.expect("a connection");
     let load = Load::new(gateway.http, "web.test", "web").start();
     let mut settled = 0;
