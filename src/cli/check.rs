@@ -1,13 +1,12 @@
 //! `plimsoll check`: every mistake of a document, before it does harm.
 
 use super::output::{Output, say, say_json};
-use super::source::{Loaded, load, stderr_colour};
-use super::{Command, Failure};
+use super::source::{Loaded, folder_of, load, stderr_colour};
+use super::{Command, Failure, offline};
 use clap::{Args, FromArgMatches};
 use plimsoll_core::config::{Document, DocumentProblem, Place};
-use plimsoll_core::plan::{Input, Names, plan};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// `plimsoll check`.
 pub(super) const COMMAND: Command = Command {
@@ -30,7 +29,7 @@ struct CheckArgs {
 
 fn run(args: CheckArgs) -> Result<(), Failure> {
     let loaded = load(&args.config)?;
-    let findings = Findings::of(&loaded);
+    let findings = Findings::of(&loaded, &folder_of(&args.config));
     match args.output {
         Output::Json => {
             say_json(&findings.as_json(&loaded));
@@ -46,13 +45,13 @@ struct Findings {
 }
 
 impl Findings {
-    fn of(loaded: &Loaded) -> Self {
+    fn of(loaded: &Loaded, folder: &Path) -> Self {
         match &loaded.read {
             Err(problems) => Self { problems: problems.list().to_vec(), warnings: Vec::new() },
             Ok(read) => {
-                let mut warnings = read.warnings.clone();
-                warnings.extend(planned(&read.document));
-                Self { problems: Vec::new(), warnings }
+                let (problems, more) = compiled(&read.document, folder);
+                let warnings = read.warnings.iter().cloned().chain(more).collect();
+                Self { problems, warnings }
             }
         }
     }
@@ -92,17 +91,25 @@ impl Findings {
     }
 }
 
-/// What the plan would leave out of a document that is well by itself: a target that is our own listener, for instance.
-fn planned(document: &Document) -> Vec<DocumentProblem> {
-    let plan = plan(Input { document, facts: &[], names: &Names::default(), own_ips: &[] });
-    let problem = |problem: plimsoll_core::model::Problem| DocumentProblem {
+/// What is at fault in a document that is well by itself: a certificate whose file is not there, a target that is our own
+/// listener. First what fails, then what is only worth saying.
+fn compiled(document: &Document, folder: &Path) -> (Vec<DocumentProblem>, Vec<DocumentProblem>) {
+    let said = |message: String| DocumentProblem {
         place: Place::default(),
         length: 0,
-        path: problem.subject.clone(),
-        message: format!("{}: {}", problem.subject, problem.message),
+        path: String::new(),
+        message,
         help: None,
     };
-    plan.problems.into_iter().map(problem).collect()
+    match offline::compile(document, folder) {
+        Err(problems) => (problems, Vec::new()),
+        Ok(compiled) => {
+            let plan = &compiled.snapshot.plan;
+            let left_out =
+                plan.problems.iter().map(|problem| said(format!("{}: {}", problem.subject, problem.message)));
+            (Vec::new(), compiled.warnings.into_iter().map(said).chain(left_out).collect())
+        }
+    }
 }
 
 /// `3 services, 1 route, 2 upstreams`.

@@ -5,13 +5,27 @@
 mod admin;
 mod check;
 mod command;
+mod demo;
+mod explain;
 mod healthcheck;
 mod http;
+mod offline;
 mod output;
+mod run;
 mod sample;
+mod schema;
+mod serve;
 mod source;
 
 pub use command::{Command, Failure, main};
 
 /// Every command, in the order of `--help`. Hidden ones, whose names begin with `__`, are Plimsoll's own.
-pub const COMMANDS: &[&Command] = &[&check::COMMAND, &healthcheck::COMMAND, &sample::COMMAND];
+pub const COMMANDS: &[&Command] = &[
+    &run::COMMAND,
+    &check::COMMAND,
+    &explain::COMMAND,
+    &demo::COMMAND,
+    &schema::COMMAND,
+    &healthcheck::COMMAND,
+    &sample::COMMAND,
+];

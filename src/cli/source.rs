@@ -42,9 +42,14 @@ pub(super) fn load(path: &Path) -> Result<Loaded, Failure> {
         let at = error.utf8_error().valid_up_to();
         Failure::Input(format!("{file}: not UTF-8 at byte {at}"))
     })?;
-    let references = Surroundings { folder: folder_of(path) };
-    let read = read(&text, &ReadOptions { file: &file, references: &references, source: Source::File });
+    let read = read_text(&file, &text, &folder_of(path), Source::File);
     Ok(Loaded { file, text, read })
+}
+
+/// Reads a document; references are taken from the environment and from files beside it.
+pub(super) fn read_text(file: &str, text: &str, folder: &Path, source: Source<'_>) -> Result<Read, Problems> {
+    let references = Surroundings { folder: folder.to_owned() };
+    read(text, &ReadOptions { file, references: &references, source })
 }
 
 /// What relative paths of a document are relative to.

@@ -14,7 +14,7 @@ const HTTP_PORT: u16 = 8000;
 const HTTPS_PORT: u16 = 8443;
 
 /// The document's listeners; else http on 8000, and https on 8443 as soon as there is a certificate.
-pub(super) fn wanted(plan: &Plan) -> Vec<Listener> {
+pub(crate) fn wanted(plan: &Plan) -> Vec<Listener> {
     if let Some(written) = &plan.gateway.listeners {
         return written.clone();
     }

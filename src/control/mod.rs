@@ -37,6 +37,7 @@ mod watch;
 pub use error::{ApplyError, StartError};
 pub use gateway::{Builder, Gateway, Running};
 pub use handle::{Applied, Handle};
+pub(crate) use listeners::wanted as default_listeners;
 pub use source::Source;
 pub use view::{ProviderView, TargetView, UpstreamView, View};
 

@@ -117,7 +117,8 @@ impl Reconciler {
         let settings = &planned.settings;
         let decided_elsewhere = self.health() == DockerHealth::Only && *planned.id.provider == *"docker";
         let checks = if decided_elsewhere { ActiveChecks::default() } else { settings.healthchecks.active.clone() };
-        let options = ProbeOptions { upstream: Arc::clone(upstream), checks, host_header: settings.host_header.clone() };
+        let options =
+            ProbeOptions { upstream: Arc::clone(upstream), checks, host_header: settings.host_header.clone() };
         self.prober.set(&options, &targets);
     }
 

@@ -212,8 +212,13 @@ impl Known {
         let series = telemetry.target(upstream, &member.replica);
         target.set_tag(series.id().to_bits());
         said.apply(&target);
-        let known =
-            KnownTarget { target: Arc::clone(&target), readiness: said.readiness, left: None, told: None, _series: series };
+        let known = KnownTarget {
+            target: Arc::clone(&target),
+            readiness: said.readiness,
+            left: None,
+            told: None,
+            _series: series,
+        };
         if let Some(old) = self.targets.insert(member.id.clone(), known) {
             // The same replica at another address. What is in flight at the old one may yet finish.
             old.target.set(Cause::Draining);

@@ -2,6 +2,7 @@
 //! once. What they share lies in `tests/support`; a file here is one subject.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test may stop")]
 
+mod cli;
 mod clients;
 mod gateway;
 mod process;

@@ -1,6 +1,10 @@
 //! Workers over real sockets, with a snapshot made by hand: what the data path does, without a control plane.
 
-#![expect(clippy::disallowed_methods, clippy::string_slice, reason = "what is measured is real time, and bodies are small")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::string_slice,
+    reason = "what is measured is real time, and bodies are small"
+)]
 
 mod bodies;
 mod fixture;

@@ -6,6 +6,9 @@ use plimsoll_core::model::Causes;
 use plimsoll_core::plan::{Member, PlannedUpstream};
 use plimsoll_core::upstream::Target;
 
+/// The state of targets where no gateway runs that could know.
+pub(super) const UNKNOWN: &str = "unknown";
+
 /// What a pool can do for a request right now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ability {
@@ -61,7 +64,7 @@ fn offline(member: &Member) -> Candidate {
         replica: member.replica.to_string(),
         address: member.address.to_string(),
         weight: member.weight,
-        state: "unknown".to_owned(),
+        state: UNKNOWN.to_owned(),
         causes: Vec::new(),
         in_flight: 0,
     }

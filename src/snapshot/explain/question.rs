@@ -5,6 +5,9 @@ use plimsoll_core::protocol::h1::parse_request;
 use plimsoll_core::protocol::{HeadLimits, RequestHead};
 use std::fmt;
 
+/// Where only a path was written, and no `Host`: HTTP/1.1 wants one.
+const NO_HOST: &str = "localhost";
+
 /// A request without a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
@@ -12,7 +15,7 @@ pub struct Question {
     pub method: String,
     /// Whether it comes over TLS.
     pub tls: bool,
-    /// Host and port as in the URL; empty where a `Host` field among `headers` names them.
+    /// Host and port: of the `Host` header that was written, else of the URL.
     pub authority: String,
     /// Path and query, as they are.
     pub target: String,
@@ -87,7 +90,7 @@ impl Question {
 fn split(url: &str) -> Option<(bool, &str, String)> {
     let url = url.split('#').next().unwrap_or_default();
     if url.starts_with('/') || url == "*" {
-        return plain(url).then(|| (false, "", url.to_owned()));
+        return plain(url).then(|| (false, NO_HOST, url.to_owned()));
     }
     let (tls, rest) = match url.split_once("://") {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (false, rest),
@@ -119,7 +122,7 @@ mod tests {
             ("shop.test/a%20b", Some((false, "shop.test", "/a%20b"))),
             ("http://[::1]:8000/a/../b#c", Some((false, "[::1]:8000", "/a/../b"))),
             ("http://shop.test?x", Some((false, "shop.test", "/?x"))),
-            ("/only/path", Some((false, "", "/only/path"))),
+            ("/only/path", Some((false, "localhost", "/only/path"))),
             ("ftp://shop.test/", None),
             ("http:///a", None),
             ("http://a b/", None),

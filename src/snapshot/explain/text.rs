@@ -1,5 +1,6 @@
 //! The explanation for people.
 
+use super::pool::UNKNOWN;
 use super::{Candidate, Explanation};
 use std::fmt;
 
@@ -60,11 +61,15 @@ impl Explanation {
                 if target.causes.is_empty() { String::new() } else { format!(" ({})", target.causes.join(", ")) };
             let replica = if target.replica == target.target { "" } else { &target.replica };
             let address = if target.address == target.target { "" } else { &target.address };
-            let line = format!(
-                "  {:name$}  {:state$}{causes}  weight {}  in flight {}  {address}  {replica}",
-                target.target, target.state, target.weight, target.in_flight
-            );
-            writeln!(f, "{}", line.trim_end())?;
+            write!(f, "  {:name$}  {:state$}{causes}  weight {}", target.target, target.state, target.weight)?;
+            // Without a gateway, nobody has any in flight.
+            if target.state != UNKNOWN {
+                write!(f, "  in flight {}", target.in_flight)?;
+            }
+            for more in [address, replica].into_iter().filter(|text| !text.is_empty()) {
+                write!(f, "  {more}")?;
+            }
+            writeln!(f)?;
         }
         for problem in &upstream.unresolved {
             writeln!(f, "  {problem}")?;

@@ -123,7 +123,12 @@ fn a_trusted_proxy_speaks_for_itself() {
 #[test]
 fn via_request_id_and_prefix_are_added_where_asked_for() {
     let head = request("GET /p?q HTTP/1.0\r\nVia: 1.1 x\r\nX-Kong-Request-ID: theirs\r\n\r\n");
-    let f = ForwardRequest { via: Some(b"plimsoll"), request_id: Some(b"0f"), prefix: Some(b"/a b\r\nX: y"), ..forward(&head) };
+    let f = ForwardRequest {
+        via: Some(b"plimsoll"),
+        request_id: Some(b"0f"),
+        prefix: Some(b"/a b\r\nX: y"),
+        ..forward(&head)
+    };
     let expected = format!(
         "GET /p?q HTTP/1.1\r\nHost: t:80\r\nVia: 1.1 x\r\nX-Forwarded-For: 9.9.9.9\r\n{ADDED}\
          X-Forwarded-Prefix: /a%20b%0D%0AX:%20y\r\nVia: 1.0 plimsoll\r\nX-Kong-Request-Id: 0f\r\n\r\n"
