@@ -50,7 +50,6 @@ pub struct Gateway;
 
 impl Gateway {
     /// A gateway that is yet to be started.
-    #[must_use]
     pub fn builder() -> Builder {
         Builder {
             origin: Origin::Text("_format_version: \"3.0\"\n".into()),

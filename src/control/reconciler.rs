@@ -10,10 +10,10 @@ use super::names::Resolved;
 use super::retired::Retired;
 use super::settings::Settings;
 use super::sources::Sources;
-use super::{ApplyError, Source};
+use super::{ApplyError, Source, show};
 use crate::probe::Prober;
 use crate::server::Server;
-use crate::telemetry::clock;
+use crate::telemetry::{clock, metric};
 use plimsoll_core::config::DockerHealth;
 use plimsoll_core::model::{Facts, Freshness, UpstreamId};
 use rustc_hash::FxHashSet;
@@ -134,7 +134,7 @@ impl Reconciler {
     /// How HEALTHCHECK is taken, as the running document says.
     pub(super) fn health(&self) -> DockerHealth {
         let docker = self.built.as_ref().and_then(|built| built.gateway().providers.docker.as_ref());
-        docker.map_or(DockerHealth::default(), |docker| docker.health)
+        docker.map(|docker| docker.health).unwrap_or_default()
     }
 
     fn take_facts(&mut self, facts: Facts) {
@@ -241,6 +241,7 @@ impl Reconciler {
         self.sources.count(&self.common.shared.telemetry);
         self.workshop.registry.lock().forget(clock::now());
         self.retired.sweep(&self.workshop.thread);
+        self.common.shared.telemetry.set(&metric::CONFIG_RETIRED, &[], show::count(self.retired.len()));
     }
 
     /// A document was not applied: everything stays, and says so.

@@ -77,7 +77,8 @@ fn collect(view: &View, out: &mut MetricsOut) {
     }
 }
 
+/// As a metric has it.
 #[expect(clippy::cast_precision_loss, reason = "counts of things in memory are far below 2^52")]
-const fn count(things: usize) -> f64 {
+pub(super) const fn count(things: usize) -> f64 {
     things as f64
 }

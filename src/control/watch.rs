@@ -1,5 +1,5 @@
 //! Whether the document's file changed: told by the kernel for its folder, so that a file that is replaced by rename is
-//! seen too (editors; ConfigMaps, which swap a symbolic link), and looked at every two seconds for what no event tells
+//! seen too (editors; `ConfigMaps`, which swap a symbolic link), and looked at every two seconds for what no event tells
 //! (network file systems, a folder that is itself replaced).
 
 use super::handle::Handle;

@@ -69,6 +69,8 @@ families! {
     CONFIG_GENERATION: Gauge "plimsoll_config_generation" [] "Number of the snapshot that is served.";
     CONFIG_RELOAD_OK: Gauge "plimsoll_config_last_reload_successful" [] "Whether the last reload was applied.";
     CONFIG_RELOAD_TIME: Gauge "plimsoll_config_last_reload_timestamp_seconds" [] "When the last reload was applied.";
+    CONFIG_RETIRED: Gauge "plimsoll_config_retired" []
+        "Snapshots and pools that were replaced and that requests still hold.";
     PROVIDER_UP: Gauge "plimsoll_provider_up" ["provider"] "Whether the provider's facts are fresh.";
     PROVIDER_EVENTS: Counter "plimsoll_provider_events_total" ["provider"] "Events received.";
     PROVIDER_CORRECTIONS: Counter "plimsoll_provider_corrections_total" ["provider"]
