@@ -2,7 +2,7 @@
 //!
 //! One small state machine a file. A request runs in one task on one worker from its first byte to its last; both bodies
 //! move in that task, and nothing here waits for the control plane, takes a lock that it holds, or is seen by another
-//! thread, apart from [`worker::Shared`].
+//! thread, apart from `worker::Shared`.
 
 pub(crate) mod worker;
 
