@@ -54,7 +54,7 @@ async fn serve(python: &PathBuf, script: &str) -> (Child, u16) {
 fn all_to(protocol: &str, port: u16) -> String {
     format!(
         "services:\n- {{name: all, host: 127.0.0.1, port: {port}, protocol: {protocol}, routes: [{{name: all, paths: [/], \
-         protocols: [http, https, grpc, grpcs]}}]}}"
+         protocols: [{protocol}, {protocol}s]}}]}}"
     )
 }
 
