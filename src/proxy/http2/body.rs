@@ -69,6 +69,16 @@ impl Body for AnswerBody {
 }
 
 impl Streaming {
+    /// Where the head was all of the answer, it ends the stream itself: clients of gRPC take nothing else for an answer of
+    /// trailers alone.
+    pub(super) fn into_body(mut self) -> AnswerBody {
+        if self.exchange.as_ref().is_some_and(Exchange::is_done) {
+            self.end(None);
+            return AnswerBody::Empty;
+        }
+        AnswerBody::Streaming(Box::new(self))
+    }
+
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let (Some(request), Some(exchange)) = (&mut self.request, &mut self.exchange) else {
             return Poll::Ready(None);

@@ -175,7 +175,7 @@ fn respond(mut request: Request, answered: Answered, side: Http2Side, slot: Slot
     request.worker.put_response(head);
     request.detach();
     slot.arm(service.read_timeout);
-    *response.body_mut() = AnswerBody::Streaming(Box::new(Streaming {
+    let streaming = Streaming {
         request: Some(request),
         exchange: Some(exchange),
         side,
@@ -184,7 +184,8 @@ fn respond(mut request: Request, answered: Answered, side: Http2Side, slot: Slot
         profile,
         read_timeout: service.read_timeout,
         upload_failed: false,
-    }));
+    };
+    *response.body_mut() = streaming.into_body();
     response
 }
 

@@ -134,6 +134,32 @@ async fn a_grpc_call_passes_with_its_trailers() {
     }
 }
 
+/// What gRPC calls "Trailers-Only", which its clients take in no other shape.
+#[tokio::test]
+async fn an_answer_without_a_body_ends_its_stream_with_its_head() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let service = hyper::service::service_fn(|_| async {
+            Response::builder().header("grpc-status", "9").body(Full::<Bytes>::default())
+        });
+        let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+        server.serve_connection(TokioIo::new(stream), service).await.unwrap();
+    });
+    let grpc = Options { targets: vec![target], protocol: Protocol::Grpc, ..Options::default() };
+    let no_content = Options {
+        targets: vec![answering("HTTP/1.1 204 No Content\r\nConnection: keep-alive\r\n\r\n")],
+        ..Options::default()
+    };
+    for (options, status) in [(grpc, 200), (no_content, 204)] {
+        let fixture = Fixture::new(options);
+        let response = client(fixture.address).await.send_request(get("/")).await.unwrap();
+        assert_eq!(response.status(), status);
+        assert!(hyper::body::Body::is_end_stream(response.body()));
+    }
+}
+
 #[tokio::test]
 async fn both_ways_of_a_stream_move_at_once() {
     let target = echo_target().await;
