@@ -333,3 +333,60 @@ fn label() -> impl Strategy<Value = String> {
 fn value() -> impl Strategy<Value = String> {
     prop_oneof!["\\PC{0,20}", "[0-9.]{0,12}", "\\[[\"a,/~(*]{0,10}\\]", "[a-z*.:,]{0,12}", Just("true".to_owned())]
 }
+
+/// Every path of keys through the document, as a label would name it: `services.routes.hosts`, `gateway.admin.address`.
+fn ways(schema: &serde_json::Value, at: &serde_json::Value, way: &str, found: &mut Vec<String>) {
+    let properties = at.get("properties").and_then(serde_json::Value::as_object);
+    for (key, value) in properties.into_iter().flatten() {
+        let way = if way.is_empty() { key.clone() } else { format!("{way}.{key}") };
+        let mut inner = vec![value];
+        while let Some(value) = inner.pop() {
+            inner.extend(value.get("anyOf").and_then(serde_json::Value::as_array).into_iter().flatten());
+            inner.extend(value.get("items"));
+            let name = value.get("$ref").and_then(serde_json::Value::as_str);
+            // A way that meets a table twice says nothing new.
+            if let Some(name) = name.and_then(|name| name.strip_prefix("#/$defs/"))
+                && !found.iter().any(|before| before.starts_with(&format!("{way}.")))
+            {
+                ways(schema, &schema["$defs"][name], &way, found);
+            }
+        }
+        found.push(way);
+    }
+}
+
+#[test]
+fn every_key_of_the_document_that_is_not_on_the_list_is_refused_by_name() {
+    let (schema, mut ways_there) = (crate::config::schema(), Vec::new());
+    ways(&schema, &schema, "", &mut ways_there);
+    let listed: Vec<String> = documented_labels().into_iter().map(|label| label.name).collect();
+    let is_listed = |label: &str| {
+        listed.iter().any(|name| match name.strip_suffix('*') {
+            Some(stem) => label.starts_with(stem) && label.len() > stem.len(),
+            None => name == label,
+        })
+    };
+    let mut refusals = 0;
+    for way in &ways_there {
+        // As the document has it, and as one might think a label has it: an entity in the singular, without what it is in.
+        let mut spellings = vec![way.clone()];
+        for (plural, singular) in
+            [("services", "service"), ("routes", "route"), ("upstreams", "upstream"), ("targets", "target")]
+        {
+            if let Some((_, rest)) = way.rsplit_once(&format!("{plural}.")) {
+                spellings.push(format!("{singular}.{rest}"));
+            }
+        }
+        for label in spellings {
+            // `routes.NAME.FIELD` is a label of `route.FIELD`.
+            let named = label.strip_prefix("routes.").and_then(|rest| rest.split_once('.'));
+            if is_listed(&label) || named.is_some_and(|(_, field)| is_listed(&format!("route.{field}"))) {
+                continue;
+            }
+            let name = format!("plimsoll.{label}");
+            refused(&[(&name, "1")], &format!("`{name}`"));
+            refusals += 1;
+        }
+    }
+    assert!(refusals > 200, "the walk met {refusals} keys");
+}

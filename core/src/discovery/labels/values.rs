@@ -150,6 +150,6 @@ pub(super) fn shown(value: &str) -> String {
 }
 
 /// Characters of a value that a message shows.
-const SHOWN_CHARACTERS: usize = 60;
+const SHOWN_CHARACTERS: usize = 100;
 /// Kong's bound of timeouts, 2³¹ − 2.
 const MILLISECONDS_MAX: i64 = 2_147_483_646;
