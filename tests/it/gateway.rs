@@ -1,7 +1,7 @@
 //! The one place that knows how these tests get their gateway: in this process for what only needs a document, as a child
 //! process for what is about a process.
 
-use plimsoll::control::{Gateway as Builder, Running};
+use plimsoll::control::{Gateway as Builder, Handle, Running};
 use plimsoll_test_support::gateway::{Gateway, Start, document};
 use plimsoll_test_support::tls::Identity;
 use std::net::SocketAddr;
@@ -38,6 +38,11 @@ pub(crate) async fn embedded(rest: &str, identity: Option<&Identity>) -> Embedde
 }
 
 impl Embedded {
+    /// To ask it, and to tell it.
+    pub(crate) fn handle(&self) -> Handle {
+        self.running.handle()
+    }
+
     /// Its TLS listener.
     pub(crate) fn https(&self) -> SocketAddr {
         self.running.address("https").expect("its TLS listener is bound")

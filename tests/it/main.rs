@@ -4,6 +4,7 @@
 
 mod cli;
 mod clients;
+mod explain;
 mod gateway;
 mod process;
 mod reloads;
