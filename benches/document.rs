@@ -10,7 +10,6 @@ use plimsoll_core::config::{self, Document, NoReferences, ReadOptions, read};
 use plimsoll_core::model::UpstreamId;
 use plimsoll_core::plan::{self, Names, Plan, plan};
 use plimsoll_core::upstream::{Signal, Upstream};
-use std::fmt::Write;
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
@@ -26,19 +25,19 @@ fn document(routes: usize, marker: u64) -> String {
         "_format_version: \"3.0\"\ngateway:\n  admin: false\n  access_log: false\n  workers: 2\n  listeners:\n  \
          - {{name: http, address: \"127.0.0.1:0\"}}\n  headers: false\n_comment: \"{marker}\"\nservices:\n"
     );
-    let mut put = |line: std::fmt::Arguments<'_>| drop(text.write_fmt(line));
+    let mut put = |line: String| text.push_str(&line);
     for service in 0..routes.div_ceil(ROUTES) {
-        put(format_args!("- name: service-{service}\n  host: pool-{service}\n  path: /base\n  routes:\n"));
+        put(format!("- name: service-{service}\n  host: pool-{service}\n  path: /base\n  routes:\n"));
         for route in 0..ROUTES.min(routes) {
-            put(format_args!(
+            put(format!(
                 "  - {{name: route-{service}-{route}, hosts: [h{route}.s{service}.test], paths: [/api/{route}, /v2/{route}], \
                  methods: [GET, POST]}}\n"
             ));
         }
     }
-    put(format_args!("upstreams:\n"));
+    put("upstreams:\n".to_owned());
     for service in 0..routes.div_ceil(ROUTES) {
-        put(format_args!(
+        put(format!(
             "- {{name: pool-{service}, targets: [{{target: \"127.0.0.1:1\"}}, {{target: \"127.0.0.1:2\"}}]}}\n"
         ));
     }

@@ -73,6 +73,17 @@ fn every_metric_is_described() {
 }
 
 #[test]
+fn every_endpoint_is_described() {
+    let page = fs::read_to_string("docs/admin-api.md").expect("docs/admin-api.md");
+    let rows: Vec<&str> = page.lines().filter(|line| line.contains("| `/")).collect();
+    let expected = plimsoll::admin::ENDPOINTS;
+    assert_eq!(rows.len(), expected.len(), "docs/admin-api.md has another number of endpoints");
+    for (row, endpoint) in rows.iter().zip(expected) {
+        assert_eq!(*row, format!("| {} | `{}` | {} |", endpoint.method, endpoint.path, endpoint.doc));
+    }
+}
+
+#[test]
 fn links_between_pages_lead_somewhere() {
     for page in pages() {
         let text = fs::read_to_string(&page).expect("a page");

@@ -2,13 +2,14 @@
 
 use super::Failure;
 use super::source::{folder_of, load, read_text};
-use crate::control::{Gateway, Handle, Running, Source, StartError};
+use crate::admin::{Doors, OpenError, Served};
+use crate::control::{Gateway, Handle, Running, StartError};
 use crate::providers::docker::{Docker, DockerOptions};
 use crate::providers::process::{ProcessOptions, ProcessProvider, ProcessSpec, specs_of};
 use crate::telemetry::log::LogHandle;
 use plimsoll_core::config::{self, Document};
 use plimsoll_core::model::TargetId;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -17,8 +18,6 @@ use tokio::time::timeout;
 
 /// Beyond what a replica is given between TERM and KILL.
 const PROCESSES_END: Duration = Duration::from_secs(2);
-/// What a document from the network may say where it was accepted already.
-const ACCEPTED: [&str; 5] = ["process", "discover", "scaling", "files", "gateway"];
 
 /// Where the document is.
 pub(super) enum Origin {
@@ -51,12 +50,17 @@ pub(super) struct Serving {
     processes: Arc<watch::Sender<Vec<ProcessSpec>>>,
     process_grace: Duration,
     follow: JoinHandle<()>,
+    /// The admin API, which answers to the end.
+    admin: Served,
 }
 
 /// Starts it; returns when the document is served.
 pub(super) async fn start(origin: Origin, log: Option<LogHandle>) -> Result<Serving, Failure> {
     let folder = origin.folder();
     let document = origin.document()?;
+    // Before anything is started: an address that is taken is said at once.
+    let gateway = document.gateway.clone().unwrap_or_default();
+    let doors = Doors::open(&gateway, &folder).await.map_err(open_failure)?;
     let mut builder = Gateway::builder();
     if let Some(log) = log {
         builder = builder.log(log);
@@ -77,8 +81,9 @@ pub(super) async fn start(origin: Origin, log: Option<LogHandle>) -> Result<Serv
     let handle = running.handle();
     served.set(handle.clone()).ok();
     let processes = Arc::new(processes);
+    let admin = doors.serve(&handle);
     let follow = tokio::spawn(follow(handle, Arc::clone(&processes), folder));
-    Ok(Serving { running, processes, process_grace, follow })
+    Ok(Serving { running, processes, process_grace, follow, admin })
 }
 
 impl Serving {
@@ -95,7 +100,12 @@ impl Serving {
         self.processes.send_replace(Vec::new());
         // The provider holds its end until the last process has ended; the guards see to what does not end.
         timeout(self.process_grace + PROCESSES_END, self.processes.closed()).await.ok();
+        drop(self.admin);
     }
+}
+
+fn open_failure(error: OpenError) -> Failure {
+    if error.is_input() { Failure::Input(error.to_string()) } else { Failure::Environment(error.into()) }
 }
 
 fn start_failure(error: StartError) -> Failure {
@@ -129,30 +139,18 @@ fn process_options(served: &Arc<OnceLock<Handle>>) -> ProcessOptions {
 /// Tells the process provider what each new document asks for.
 async fn follow(handle: Handle, processes: Arc<watch::Sender<Vec<ProcessSpec>>>, folder: PathBuf) {
     let mut changes = handle.changes();
-    let mut known = Arc::clone(&handle.view().document);
+    let mut known = Arc::clone(&handle.view().parsed);
     while changes.changed().await.is_ok() {
         let view = handle.view();
-        if Arc::ptr_eq(&known, &view.document) {
+        if Arc::ptr_eq(&known, &view.parsed) {
             continue;
         }
-        known = Arc::clone(&view.document);
-        let references = view.plan.gateway.admin.as_ref().is_some_and(|admin| admin.references);
-        let Some(document) = again(&known, view.source, references, &folder) else { continue };
-        let specs = specs_of(&document, &folder);
+        known = Arc::clone(&view.parsed);
+        let specs = specs_of(&known, &folder);
         processes.send_if_modified(|now| {
             let changed = *now != specs;
             *now = specs;
             changed
         });
     }
-}
-
-/// Reads a document that was applied, as it was read then.
-fn again(text: &str, source: Source, references: bool, folder: &Path) -> Option<Document> {
-    let allow: Vec<Arc<str>> = ACCEPTED.iter().map(|name| (*name).into()).collect();
-    let source = match source {
-        Source::File => config::Source::File,
-        Source::Post => config::Source::Post { allow: &allow, references },
-    };
-    read_text("document", text, folder, source).ok().map(|read| read.document)
 }

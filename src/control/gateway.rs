@@ -235,7 +235,6 @@ fn telemetry_options(settled: &Settled) -> TelemetryOptions {
         buckets: settled.metrics.buckets.clone(),
         per_route: settled.metrics.per_route,
         per_target: settled.metrics.per_target,
-        ..TelemetryOptions::default()
     }
 }
 
@@ -265,6 +264,7 @@ fn first_view(shared: &Shared, text: &Arc<str>) -> View {
         plan,
         upstreams: Vec::new(),
         document: Arc::clone(text),
+        parsed: Arc::default(),
         source: Source::File,
         warnings: Vec::new(),
         applied_ms: 0,

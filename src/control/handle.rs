@@ -7,6 +7,7 @@ use crate::proxy::worker::Shared;
 use crate::snapshot::Snapshot;
 use crate::telemetry::{Telemetry, clock};
 use arc_swap::ArcSwap;
+use plimsoll_core::model::Freshness;
 use plimsoll_core::plan::Plan;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -117,15 +118,18 @@ impl Handle {
     }
 
     /// Sets targets healthy or unhealthy by hand: those of the upstream that have this `host:port`, address or replica's
-    /// name. `false`: there is none.
+    /// name; and this address, where one is given. `false`: there is none.
     #[must_use = "false: there is no such target"]
-    pub fn set_health(&self, upstream: &str, target: &str, healthy: bool) -> bool {
+    pub fn set_health(&self, upstream: &str, target: &str, address: Option<&str>, healthy: bool) -> bool {
         let view = self.common.view.load();
         let Some(upstream) = view.upstream(upstream) else { return false };
         let (mut found, mut changed) = (false, false);
         for member in upstream.pool().targets() {
             let one = &member.target;
-            if *one.name != *target && *one.replica != *target && one.address.to_string() != target {
+            let is_at = |text: &str| one.address.to_string() == text;
+            if (*one.name != *target && *one.replica != *target && !is_at(target))
+                || address.is_some_and(|address| !is_at(address))
+            {
                 continue;
             }
             found = true;
@@ -141,9 +145,25 @@ impl Handle {
     /// passed; and it is not about to end.
     #[must_use]
     pub fn ready(&self) -> bool {
+        self.not_ready().is_none()
+    }
+
+    /// Why it is not [`Self::ready`].
+    #[must_use]
+    pub fn not_ready(&self) -> Option<String> {
         let view = self.common.view.load();
-        let known = view.synchronised || clock::now() >= self.common.patience_ends;
-        view.generation > 0 && known && !self.common.leaving.load(Ordering::Relaxed) && !self.draining()
+        if self.common.leaving.load(Ordering::Relaxed) || self.draining() {
+            return Some("it is about to end".to_owned());
+        }
+        if view.generation == 0 {
+            return Some("no document is served yet".to_owned());
+        }
+        if view.synchronised || clock::now() >= self.common.patience_ends {
+            return None;
+        }
+        let waiting = view.providers.iter().filter(|provider| provider.freshness == Freshness::Waiting);
+        let names: Vec<&str> = waiting.map(|provider| &*provider.name).collect();
+        Some(format!("waiting for the first view of {}", names.join(", ")))
     }
 
     /// Whether the gateway drains.

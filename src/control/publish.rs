@@ -155,6 +155,7 @@ impl Reconciler {
             plan: Arc::clone(&built.plan),
             upstreams: built.upstreams.clone(),
             document: Arc::clone(&built.known.said.text),
+            parsed: Arc::clone(&built.known.document),
             source: built.known.said.source,
             warnings,
             applied_ms: if built.is_said { now_ms } else { before.applied_ms },

@@ -139,7 +139,8 @@ impl Registry {
             if target.told.replace(state) != Some(state) {
                 let Target { replica, address, .. } = &*target.target;
                 let (upstream, state) = (&*known.upstream.name, state.name());
-                tracing::info!(%upstream, target = %replica, %address, %causes, "target is {state}");
+                let causes = (!causes.is_empty()).then(|| tracing::field::display(causes));
+                tracing::info!(%upstream, target = %replica, %address, causes, "target is {state}");
             }
         }
     }

@@ -1,5 +1,6 @@
 //! What others are shown of the gateway.
 
+use plimsoll_core::config::Document;
 use plimsoll_core::model::{Causes, Freshness, Problem, UpstreamId};
 use plimsoll_core::plan::Plan;
 use plimsoll_core::upstream::Upstream;
@@ -20,6 +21,8 @@ pub struct View {
     pub upstreams: Vec<Arc<Upstream>>,
     /// The document that is served, as it was said.
     pub document: Arc<str>,
+    /// The same, read.
+    pub parsed: Arc<Document>,
     /// Who said it.
     pub source: Source,
     /// What works in it, but hardly as meant.

@@ -22,14 +22,12 @@ pub struct TelemetryOptions {
     pub per_route: bool,
     /// Series of single targets.
     pub per_target: bool,
-    /// The commit that was built, for `plimsoll_build_info`.
-    pub commit: &'static str,
 }
 
 impl Default for TelemetryOptions {
     fn default() -> Self {
         let metrics = plimsoll_core::config::Metrics::default();
-        Self { buckets: metrics.buckets, per_route: metrics.per_route, per_target: metrics.per_target, commit: "" }
+        Self { buckets: metrics.buckets, per_route: metrics.per_route, per_target: metrics.per_target }
     }
 }
 

@@ -119,7 +119,7 @@ impl Telemetry {
     #[must_use]
     pub fn render(&self, now: Instant) -> String {
         let mut out = MetricsOut::default();
-        out.value(&metric::BUILD_INFO, &[env!("CARGO_PKG_VERSION"), self.options.commit], 1.0);
+        out.value(&metric::BUILD_INFO, &[env!("CARGO_PKG_VERSION"), env!("PLIMSOLL_COMMIT")], 1.0);
         self.sweep(now);
         for entry in self.series.entries() {
             self.gather(&entry, now, &mut out);
@@ -131,6 +131,14 @@ impl Telemetry {
         out.value(&metric::ACCESS_LOG_DROPPED, &[], float(self.access.dropped()));
         process::gather(&mut out);
         out.into_text()
+    }
+
+    /// Requests that were answered, of all routes.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        let entries = self.series.entries();
+        let routes = entries.iter().filter(|entry| matches!(entry.key.kind, Kind::Route));
+        routes.flat_map(|entry| entry.rows.iter()).flat_map(|row| row.codes()).map(|(_, count)| count).sum()
     }
 
     fn gather(&self, entry: &Entry, now: Instant, out: &mut MetricsOut) {

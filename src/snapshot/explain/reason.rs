@@ -130,7 +130,10 @@ fn considered(snapshot: &Snapshot, index: RouteIndex, outcome: Outcome) -> Optio
     let from_labels = snapshot.plan.routes.get(index.0 as usize).is_some_and(|planned| planned.labelled);
     let (wins, why) = match outcome {
         Outcome::Wins { matched: 0 } => (true, "matches".to_owned()),
-        Outcome::Wins { matched } => (true, format!("matches; its path took {matched} bytes of the request's")),
+        Outcome::Wins { matched } => {
+            let bytes = if matched == 1 { "byte" } else { "bytes" };
+            (true, format!("matches; its path took {matched} {bytes} of the request's"))
+        }
         Outcome::Loses { why } => (false, why),
     };
     Some(Considered { route: route.name.to_string(), from_labels, wins, why })

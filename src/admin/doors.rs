@@ -1,0 +1,208 @@
+//! Where the admin API and the status endpoints are bound.
+
+use super::access::{Door, Rules};
+use super::secret::Token;
+use super::serve::{Socket, serve};
+use crate::control::Handle;
+use arc_swap::ArcSwap;
+use plimsoll_core::config::{AdminAddress, Gateway};
+use rustix::fs::{Mode, chmod};
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use thiserror::Error;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::task::JoinHandle;
+
+/// Why a door cannot be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// Everybody could reach it.
+    #[error(
+        "gateway.admin.address: {0} can be reached from other machines: bind it to loopback or to unix:PATH, or set \
+         gateway.admin.token_file"
+    )]
+    NoToken(SocketAddr),
+    /// The token cannot be read.
+    #[error("gateway.admin.token_file: cannot read {}: {error}", .path.display())]
+    Token {
+        /// Its file.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The address cannot be bound.
+    #[error("cannot listen on {address} ({key}; set another, or `false` for none): {error}")]
+    Bind {
+        /// The document's key.
+        key: &'static str,
+        /// What it says.
+        address: String,
+        /// What the system says.
+        error: io::Error,
+    },
+}
+
+impl OpenError {
+    /// Whether the document is at fault, rather than the machine.
+    #[must_use]
+    pub const fn is_input(&self) -> bool {
+        !matches!(self, Self::Bind { .. })
+    }
+}
+
+/// Doors that are bound; nobody is answered yet.
+pub struct Doors {
+    open: Vec<(Socket, Rules)>,
+    /// Where the admin API is bound, if over TCP.
+    pub admin: Option<SocketAddr>,
+    /// Where the status endpoints are bound.
+    pub status: Option<SocketAddr>,
+    /// The socket's file, removed at the end.
+    unix: Option<SocketFile>,
+    token_file: Option<PathBuf>,
+}
+
+impl Doors {
+    /// Binds what the document asks for. Paths are relative to `folder`.
+    ///
+    /// # Errors
+    /// What cannot be bound, and an admin API that everybody could reach.
+    pub async fn open(gateway: &Gateway, folder: &Path) -> Result<Self, OpenError> {
+        let mut doors = Self { open: Vec::new(), admin: None, status: None, unix: None, token_file: None };
+        if let Some(admin) = &gateway.admin {
+            doors.token_file = admin.token_file.as_ref().map(|file| folder.join(&**file));
+            let token = doors.token_file.as_deref().map(read_token).transpose()?.map(Arc::new);
+            match &admin.address {
+                AdminAddress::Tcp(address) => {
+                    if token.is_none() && !address.ip().to_canonical().is_loopback() {
+                        return Err(OpenError::NoToken(*address));
+                    }
+                    let (socket, bound) = bind("gateway.admin.address", *address).await?;
+                    doors.admin = Some(bound);
+                    doors.open.push((socket, Rules { door: Door::Tcp(bound), token }));
+                }
+                AdminAddress::Unix(path) => {
+                    let path = folder.join(&**path);
+                    let socket = bind_unix(&path).map_err(|error| OpenError::Bind {
+                        key: "gateway.admin.address",
+                        address: format!("unix:{}", path.display()),
+                        error,
+                    })?;
+                    doors.unix = Some(SocketFile(path));
+                    doors.open.push((Socket::Unix(socket), Rules { door: Door::Unix, token }));
+                }
+            }
+        }
+        if let Some(address) = gateway.status {
+            let (socket, bound) = bind("gateway.status.address", address).await?;
+            doors.status = Some(bound);
+            doors.open.push((socket, Rules { door: Door::Status, token: None }));
+        }
+        Ok(doors)
+    }
+
+    /// Answers at every door, until what comes back is dropped. A token that changes in its file holds from the next
+    /// reload on.
+    #[must_use = "the doors close when it is dropped"]
+    pub fn serve(self, gateway: &Handle) -> Served {
+        let mut tasks = Vec::new();
+        for (socket, rules) in self.open {
+            let rules = Arc::new(ArcSwap::from_pointee(rules));
+            if let Some(path) = &self.token_file {
+                tasks.push(tokio::spawn(follow_token(path.clone(), Arc::clone(&rules), gateway.clone())));
+            }
+            tasks.push(tokio::spawn(serve(socket, rules, gateway.clone())));
+        }
+        Served { tasks, _unix: self.unix }
+    }
+}
+
+/// Doors at which somebody answers.
+pub struct Served {
+    tasks: Vec<JoinHandle<()>>,
+    _unix: Option<SocketFile>,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+/// A socket's file, which ends with this.
+struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_file(&self.0) {
+            tracing::debug!(path = %self.0.display(), %error, "the admin API's socket was gone already");
+        }
+    }
+}
+
+fn read_token(path: &Path) -> Result<Token, OpenError> {
+    Token::read(path).map_err(|error| OpenError::Token { path: path.to_owned(), error })
+}
+
+async fn follow_token(path: PathBuf, rules: Arc<ArcSwap<Rules>>, gateway: Handle) {
+    let mut changes = gateway.changes();
+    let mut seen = gateway.view().applied_ms;
+    while changes.changed().await.is_ok() {
+        let applied = gateway.view().applied_ms;
+        if seen == applied || matches!(rules.load().door, Door::Status) {
+            continue;
+        }
+        seen = applied;
+        match Token::read(&path) {
+            Ok(token) => rules.store(Arc::new(Rules { token: Some(Arc::new(token)), ..Rules::clone(&rules.load()) })),
+            Err(error) => tracing::error!(%error, "the admin API's token cannot be read: the last one holds"),
+        }
+    }
+}
+
+async fn bind(key: &'static str, address: SocketAddr) -> Result<(Socket, SocketAddr), OpenError> {
+    let failed = |error| OpenError::Bind { key, address: address.to_string(), error };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((Socket::Tcp(listener), bound))
+}
+
+/// Binds a socket that its owner alone may use. It is made under another name and moved into place with its mode, so that
+/// it is never wider; what is left of a process that ended is replaced.
+fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+        Ok(found) if !found.file_type().is_socket() => {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file of this name that is no socket"));
+        }
+        Ok(_) if UnixStream::connect(path).is_ok() => {
+            return Err(io::Error::new(io::ErrorKind::AddrInUse, "another process answers there"));
+        }
+        Ok(_) => {}
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let private = tempfile_in(folder)?;
+    let made = private.join("s");
+    let bound = UnixListener::bind(&made).and_then(|listener| {
+        chmod(&made, Mode::from_raw_mode(0o600))?;
+        std::fs::rename(&made, path)?;
+        Ok(listener)
+    });
+    std::fs::remove_dir_all(&private)?;
+    bound
+}
+
+/// A folder that its owner alone may enter.
+fn tempfile_in(folder: &Path) -> io::Result<PathBuf> {
+    use std::os::unix::fs::DirBuilderExt;
+    let path = folder.join(format!(".plimsoll-{:08x}", fastrand::u32(..)));
+    std::fs::DirBuilder::new().mode(0o700).create(&path)?;
+    Ok(path)
+}

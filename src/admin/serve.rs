@@ -1,0 +1,81 @@
+//! Connections of the admin API: few, and none of them for long.
+
+use super::access::{Door, Rules};
+use super::answer::Answer;
+use crate::control::Handle;
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// People, a scraper or two, health checks. More wait in the listen queue.
+const CONNECTIONS: usize = 128;
+/// A client that sends no request for so long is let go.
+const IDLE: Duration = Duration::from_secs(30);
+/// A whole connection: an answer that nobody reads must not hold its place for ever.
+const LIFE: Duration = Duration::from_secs(300);
+/// After an accept that failed, for want of descriptors most likely.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Where a door is.
+pub(super) enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// Answers on a socket until it is dropped.
+pub(super) async fn serve(socket: Socket, rules: Arc<ArcSwap<Rules>>, gateway: Handle) {
+    let read_only = matches!(rules.load().door, Door::Status);
+    let router = super::routes::router(&gateway, read_only).layer(from_fn(move |request, next| {
+        let rules = rules.load_full();
+        async move { checked(&rules, request, next).await }
+    }));
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        // It is never closed.
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let accepted = match &socket {
+            Socket::Tcp(listener) => listener.accept().await.map(|(stream, _)| spawn(stream, &router, place)),
+            Socket::Unix(listener) => listener.accept().await.map(|(stream, _)| spawn(stream, &router, place)),
+        };
+        if let Err(error) = accepted {
+            tell(&error);
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+fn tell(error: &io::Error) {
+    tracing::warn!(%error, "the admin API cannot accept a connection");
+}
+
+fn spawn(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, router: &Router, place: OwnedSemaphorePermit) {
+    let service = TowerToHyperService::new(router.clone());
+    tokio::spawn(async move {
+        let mut server = http1::Builder::new();
+        let connection = server.timer(TokioTimer::new()).header_read_timeout(IDLE);
+        let connection = connection.serve_connection(TokioIo::new(stream), service);
+        // What goes wrong on a connection is its client's affair.
+        drop(tokio::time::timeout(LIFE, connection).await);
+        drop(place);
+    });
+}
+
+async fn checked(rules: &Rules, mut request: Request, next: Next) -> Answer {
+    match rules.check(request.method(), request.uri().path(), request.headers()) {
+        Err(answer) => *answer,
+        Ok(trusted) => {
+            request.extensions_mut().insert(trusted);
+            next.run(request).await
+        }
+    }
+}

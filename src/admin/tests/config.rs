@@ -1,0 +1,109 @@
+//! The document over the network: what it may say, and what becomes of a bad one.
+
+use super::{ADMIN, Bench, two};
+use http::Method;
+use plimsoll_test_support::target::Target;
+use serde_json::json;
+
+fn answering(target: &Target, more: &str) -> String {
+    format!(
+        "_format_version: \"3.0\"\n{more}services:\n- {{name: other, url: \"http://{}\", routes: [{{name: r, paths: [/]}}]}}\n",
+        target.address
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_is_taken_in_every_shape_of_kongs() {
+    let (bench, _targets) = Bench::with_two(ADMIN).await;
+    let three = Target::answering("three").await;
+    let yaml = answering(&three, "");
+    let as_json = json!({"_format_version": "3.0", "services": [
+        {"name": "other", "url": format!("http://{}", three.address), "routes": [{"name": "r", "paths": ["/"]}]}]});
+    let (status, said) = bench.post("application/yaml", &yaml).await;
+    assert_eq!(status, 201, "{said}");
+    assert_eq!(said["services"].as_object().unwrap().values().next().unwrap()["name"], "other");
+    assert_eq!(said["routes"].as_object().unwrap().values().next().unwrap()["name"], "r");
+    assert_eq!(bench.served().await, "200 three");
+    assert_eq!(bench.get("/config").await.1["config"], json!(yaml));
+    assert_eq!(bench.post("application/json", &as_json.to_string()).await.0, 201);
+    assert_eq!(bench.post("application/json", &json!({"config": yaml}).to_string()).await.0, 201);
+    assert_eq!(bench.get("/config").await.1["config"], json!(yaml));
+    let again = bench.ask(Method::POST, "/config?check_hash=1", &[("content-type", "text/yaml")], &yaml).await;
+    assert_eq!(again.status().as_u16(), 304);
+    assert_eq!(bench.post("text/yaml", " \n").await, (400, json!({"message": "expected a declarative configuration"})));
+    // The listener and the admin API are what they were: it says nothing of `gateway`.
+    assert_eq!(bench.served().await, "200 three");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_document_changes_nothing_and_is_told_of() {
+    let (bench, _targets) = Bench::with_two(ADMIN).await;
+    let before = bench.get("/status").await.1;
+    let (status, said) = bench.post("text/yaml", "_format_version: \"3.0\"\nservices:\n- {name: a, hots: b}\n").await;
+    assert_eq!((status, &said["code"], &said["name"]), (400, &json!(14), &json!("invalid declarative configuration")));
+    assert_eq!(said["fields"]["services[0].hots"], "in 'hots': unknown field");
+    assert_eq!((&said["problems"][0]["line"], &said["problems"][0]["column"]), (&json!(3), &json!(13)));
+    assert!(said["message"].as_str().unwrap().contains("did you mean 'host'?"), "{said}");
+    assert!(bench.served().await.starts_with("200 "));
+    let after = bench.get("/status").await.1;
+    assert_eq!(
+        (&after["generation"], &after["configuration_hash"]),
+        (&before["generation"], &before["configuration_hash"])
+    );
+    assert!(after["last_error"].as_str().unwrap().contains("POST /config:3:13"), "{after}");
+    let metrics = bench.ask(Method::GET, "/metrics", &[], "").await;
+    assert!(String::from_utf8_lossy(metrics.body()).contains("plimsoll_config_last_reload_successful 0\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_on_the_list_is_refused_by_name_with_the_way_out() {
+    let (bench, _targets) = Bench::with_two(ADMIN).await;
+    let three = Target::answering("three").await;
+    for (more, field, allow) in [
+        ("gateway: {workers: 1}\n", "gateway", "gateway"),
+        ("upstreams: [{name: p, discover: {docker: {service: web}}}]\n", "discover", "discover"),
+        ("certificates: [{cert: /etc/passwd, key: /etc/shadow}]\n", "cert", "files"),
+    ] {
+        let (status, said) = bench.post("text/yaml", &answering(&three, more)).await;
+        assert_eq!(status, 400, "{said}");
+        let text = said["message"].as_str().unwrap();
+        assert!(text.contains(&format!("'{field}' may not be said through POST /config")), "{text}");
+        assert!(text.contains(&format!("put {allow} into gateway.admin.allow")), "{text}");
+    }
+    assert_ne!(bench.served().await, "200 three");
+    let allowed = "admin: {address: \"127.0.0.1:0\", allow: [gateway]}";
+    let (bench, targets) = Bench::with_two(allowed).await;
+    let text = super::document("admin: {address: \"127.0.0.1:0\"}, headers: false", &two(&targets));
+    assert_eq!(bench.post("text/yaml", &text).await.0, 201);
+    assert!(!bench.handle().plan().gateway.headers.via);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_are_shown_over_a_unix_socket_or_by_token_alone() {
+    let authority = plimsoll_test_support::tls::Authority::new();
+    let identity = authority.identity(&["web.test"]);
+    let line = |pem: &str| pem.replace('\n', "\\n");
+    let rest = format!(
+        "certificates:\n- {{cert: \"{}\", key: \"{}\", snis: [{{name: web.test}}]}}\n",
+        line(&identity.certificate),
+        line(&identity.key)
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, "0123456789abcdef").unwrap();
+    let closed = Bench::new(ADMIN, &rest).await;
+    for path in ["/config", "/snapshot", "/certificates"] {
+        let answer = closed.ask(Method::GET, path, &[], "").await;
+        let text = String::from_utf8_lossy(answer.body()).into_owned();
+        assert!(!text.contains("PRIVATE KEY") && text.contains("***"), "{path}: {text}");
+    }
+    let gateway = format!("admin: {{address: \"127.0.0.1:0\", token_file: \"{}\"}}", token.display());
+    let open = Bench::new(&gateway, &rest).await;
+    let answer = open.ask(Method::GET, "/config", &[("authorization", "Bearer 0123456789abcdef")], "").await;
+    assert!(String::from_utf8_lossy(answer.body()).contains("PRIVATE KEY"));
+    let refused = open.ask(Method::GET, "/config", &[], "").await;
+    assert_eq!(
+        (refused.status().as_u16(), &refused.headers()["www-authenticate"]),
+        (401, &http::HeaderValue::from_static("Bearer"))
+    );
+}
