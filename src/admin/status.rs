@@ -5,7 +5,7 @@ use super::routes::Ask;
 use crate::telemetry::SERVER;
 use aws_lc_rs::digest::{SHA256, digest};
 use http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -38,6 +38,8 @@ pub(super) async fn ready(ask: Ask) -> Answer {
 pub(super) async fn status(ask: Ask) -> Answer {
     let view = ask.gateway.view();
     let ready = ask.gateway.not_ready();
+    let listeners = view.listeners.iter().map(|(name, address)| json!({"name": &**name, "address": address}));
+    let listeners: Vec<Value> = listeners.collect();
     json(
         StatusCode::OK,
         &json!({
@@ -53,7 +55,7 @@ pub(super) async fn status(ask: Ask) -> Answer {
             "reason": ready,
             "warnings": view.warnings,
             "last_error": view.last_error.as_deref(),
-            "listeners": view.listeners.iter().map(|(name, address)| (name.to_string(), json!(address))).collect::<serde_json::Map<_, _>>(),
+            "listeners": listeners,
         }),
     )
 }
