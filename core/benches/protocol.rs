@@ -17,6 +17,9 @@ const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nServer: app/1.0\r\nDate: Tue, 03 No
     Content-Type: application/json; charset=utf-8\r\nContent-Length: 128\r\nCache-Control: no-store\r\n\
     ETag: \"0123456789abcdef\"\r\nConnection: keep-alive\r\n\r\n";
 
+const CLIENT_LINES: &[u8] = b"X-Forwarded-For: 192.168.100.17\r\nX-Real-IP: 192.168.100.17\r\n\
+    X-Forwarded-Proto: http\r\nX-Forwarded-Port: 8000\r\n";
+
 const LIMITS: HeadLimits = HeadLimits { request_line: 8192, headers: 32 * 1024, count: 100 };
 
 /// Finds, reads and forwards a request's head, as the data path does for each request.
@@ -33,6 +36,7 @@ fn request(bytes: &[u8], head: &mut RequestHead, path: &mut Vec<u8>, joined: &mu
         proto: "http",
         forwarded_host: uri::split_host(head.host()).0,
         forwarded_port: 8000,
+        client_lines: CLIENT_LINES,
         forwarded_path: head.path(),
         prefix: None,
         trusted: false,

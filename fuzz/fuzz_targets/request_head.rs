@@ -36,6 +36,7 @@ fuzz_target!(|bytes: &[u8]| {
         proto: "http",
         forwarded_host: head.host(),
         forwarded_port: 80,
+        client_lines: b"X-Forwarded-For: ::1\r\nX-Real-IP: ::1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: 80\r\n",
         forwarded_path: head.path(),
         prefix: Some(head.path()),
         trusted: bytes.len() % 2 == 0,

@@ -45,6 +45,16 @@ impl Stream {
         self.tcp().is_some_and(|tcp| tcp.try_io(Interest::READABLE, || Ok(())).is_ok())
     }
 
+    /// Whether a read could find something. On `Pending` the task is woken when one could. Of TLS nothing is known before it
+    /// is tried.
+    #[inline]
+    pub fn poll_maybe_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Plain(tcp) => tcp.poll_read_ready(cx).map(|_| ()),
+            _ => Poll::Ready(()),
+        }
+    }
+
     /// Writes all of `bytes[*at..]`, counting `at` up, so that the call can be repeated.
     ///
     /// # Errors

@@ -119,7 +119,7 @@ pub(crate) fn added(request: &Request, out: &mut Vec<u8>) {
     }
     if headers.latency {
         let upstream = record.upstream_duration.unwrap_or_default();
-        let total = request.worker.now().saturating_duration_since(record.started);
+        let total = record.answered.map_or(upstream, |answered| answered.saturating_duration_since(record.started));
         out.extend_from_slice(b"X-Kong-Upstream-Latency: ");
         out.extend_from_slice(itoa::Buffer::new().format(upstream.as_millis()).as_bytes());
         out.extend_from_slice(b"\r\nX-Kong-Proxy-Latency: ");

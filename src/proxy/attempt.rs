@@ -19,7 +19,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A target has begun to answer.
 pub(crate) struct Answered {
@@ -53,15 +53,15 @@ pub(crate) async fn attempts<C: ClientSide>(
     let mut repeats = Repeats::default();
     slot.arm_request(request.snapshot().settings.timeouts.request);
     loop {
-        let (service, in_flight) = pick(request, client, slot, &mut hold, &mut tried).await?;
+        let (service, in_flight, began) = pick(request, client, slot, &mut hold, &mut tried).await?;
         request.record.attempts += 1;
-        let began = worker.now();
         let mut attempt =
             Attempt { request: &mut *request, client: &mut *client, slot, service: &service, fresh: repeats.fresh };
         let result = attempt.run(in_flight, &mut tried).await;
         let now = worker.now();
         let took = now.saturating_duration_since(began);
         request.record.upstream_duration = Some(took);
+        request.record.answered = Some(now);
         let failed = match result {
             Ok(answered) => {
                 answered.in_flight.target().record_latency(took, now);
@@ -80,23 +80,24 @@ pub(crate) async fn attempts<C: ClientSide>(
     }
 }
 
-/// A target for the next attempt, and the service that it is made for.
+/// A target for the next attempt, the service that it is made for, and when it begins.
 async fn pick<C: ClientSide>(
     request: &mut Request,
     client: &mut C,
     slot: &Slot,
     hold: &mut Hold,
     tried: &mut Tried,
-) -> Result<(Arc<Service>, InFlight), Failure> {
+) -> Result<(Arc<Service>, InFlight, Instant), Failure> {
     let worker = Rc::clone(&request.worker);
     loop {
         let service = current_service(request)?;
         if service.unresolved {
             return Err(Failure::NameNotResolved);
         }
-        let ask = Ask { tried, now: worker.now(), key: 0 };
+        let now = worker.now();
+        let ask = Ask { tried, now, key: 0 };
         match worker.with_rng(|rng| service.upstream.acquire(&ask, rng)) {
-            Acquired::Got(in_flight) => return Ok((service, in_flight)),
+            Acquired::Got(in_flight) => return Ok((service, in_flight, now)),
             Acquired::Tried { version } => {
                 hold::next_change(request, &service.upstream, version, client, slot).await?;
                 tried.clear();

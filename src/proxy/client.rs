@@ -1,6 +1,7 @@
 //! What is known of a client's connection.
 
 use crate::snapshot::Listener;
+use plimsoll_core::protocol::forward::client_lines;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -8,6 +9,8 @@ use std::sync::Arc;
 pub(crate) struct Client {
     /// The other end's address, printed once. IPv4 addresses that came in over IPv6 are unmapped.
     pub(crate) printed: Box<str>,
+    /// What each of its requests says of it.
+    pub(crate) lines: Box<[u8]>,
     /// Where it came in.
     pub(crate) listener: Arc<Listener>,
     /// The port it came in by.
@@ -24,10 +27,12 @@ impl Client {
     /// A client at the other end of a connection from `peer` to `local`.
     #[must_use]
     pub(crate) fn new(peer: SocketAddr, local: SocketAddr, listener: Arc<Listener>, trusted: bool) -> Self {
-        let address = peer.ip().to_canonical();
+        let printed = peer.ip().to_canonical().to_string();
+        let tls = listener.tls.is_some();
         Self {
-            printed: address.to_string().into(),
-            tls: listener.tls.is_some(),
+            lines: client_lines(printed.as_bytes(), scheme(tls), local.port()).into(),
+            printed: printed.into(),
+            tls,
             listener,
             port: local.port(),
             sni: None,
@@ -38,6 +43,10 @@ impl Client {
     /// `http` or `https`.
     #[must_use]
     pub(crate) fn scheme(&self) -> &'static str {
-        if self.tls { "https" } else { "http" }
+        scheme(self.tls)
     }
+}
+
+const fn scheme(tls: bool) -> &'static str {
+    if tls { "https" } else { "http" }
 }

@@ -81,6 +81,7 @@ fn with_forward<T>(
         host: host(request, service, target),
         client: request.client.printed.as_bytes(),
         proto: request.client.scheme(),
+        client_lines: &request.client.lines,
         forwarded_host: uri::split_host(head.host()).0,
         forwarded_port: request.client.port,
         forwarded_path: head.path(),

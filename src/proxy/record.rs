@@ -4,7 +4,7 @@ use super::client::Client;
 use super::failure::{Failure, Fault};
 use super::worker::Worker;
 use crate::snapshot::{Route, Service};
-use crate::telemetry::{AccessRecord, RequestRecord, SeriesId, clock};
+use crate::telemetry::{AccessRecord, RequestRecord, SeriesId};
 use plimsoll_core::protocol::{Known, RequestHead, Version};
 use plimsoll_core::upstream::Target;
 use std::sync::Arc;
@@ -26,6 +26,8 @@ pub(crate) struct Record {
     pub(crate) bytes_in: u64,
     /// From the beginning of the last attempt to its answer's head.
     pub(crate) upstream_duration: Option<Duration>,
+    /// When the last attempt's answer began.
+    pub(crate) answered: Option<Instant>,
     /// How long it was held.
     pub(crate) held: Duration,
     /// Tries on targets.
@@ -40,14 +42,16 @@ impl Record {
     /// Of a request that begins now.
     #[must_use]
     pub(crate) fn new(worker: &Worker) -> Self {
+        let started = worker.now();
         Self {
-            started: worker.now(),
-            time_ms: clock::now_ms(),
+            started,
+            time_ms: worker.wall_ms(started),
             id: worker.next_id(),
             status: 0,
             bytes_out: 0,
             bytes_in: 0,
             upstream_duration: None,
+            answered: None,
             held: Duration::ZERO,
             attempts: 0,
             target: None,
@@ -55,7 +59,7 @@ impl Record {
         }
     }
 
-    /// Counts the request and writes its line.
+    /// Counts the request, which is over `now`, and writes its line.
     pub(crate) fn finish(
         &self,
         worker: &Worker,
@@ -63,8 +67,9 @@ impl Record {
         head: &RequestHead,
         route: Option<&Route>,
         service: Option<&Service>,
+        now: Instant,
     ) {
-        let duration = worker.now().saturating_duration_since(self.started);
+        let duration = now.saturating_duration_since(self.started);
         let upstream = service.map_or(SeriesId::NO_UPSTREAM, |service| service.upstream_series.id());
         let code = if self.status == 0 { 499 } else { self.status };
         worker.telemetry.request_finished(&RequestRecord {

@@ -115,22 +115,22 @@ impl Request {
         (self.head.capacity() + self.path.capacity()) as u64 + self.upload.taken()
     }
 
-    /// Counts and logs it. Nothing of it is left to do.
-    pub(crate) fn finish(mut self) {
+    /// Counts and logs it. Nothing of it is left to do, and nothing of its head is left.
+    pub(crate) fn finish(&mut self) {
         self.close();
-        let worker = Rc::clone(&self.worker);
-        worker.put_request(std::mem::take(&mut self.head));
-        worker.buffers.put_head(std::mem::take(&mut self.path));
+        self.worker.put_request(std::mem::take(&mut self.head));
+        self.worker.buffers.put_head(std::mem::take(&mut self.path));
     }
 
     fn close(&mut self) {
         self.finished = true;
         self.record.bytes_in = self.upload.taken();
+        let now = self.worker.now();
         if let (true, Some(service)) = (self.in_flight, self.service()) {
-            self.worker.telemetry.request_ended(service.upstream_series.id(), self.worker.now());
+            self.worker.telemetry.request_ended(service.upstream_series.id(), now);
         }
         let service = self.service().map(AsRef::as_ref);
-        self.record.finish(&self.worker, &self.client, &self.head, self.route(), service);
+        self.record.finish(&self.worker, &self.client, &self.head, self.route(), service, now);
     }
 }
 

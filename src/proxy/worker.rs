@@ -124,7 +124,8 @@ pub(crate) struct Worker {
     rng: RefCell<WorkerRng>,
     ids: RefCell<RequestIds>,
     date: RefCell<DateLine>,
-    date_ms: Cell<u64>,
+    /// The same moment on both clocks, read at every tick.
+    moment: Cell<(Instant, u64)>,
     snapshot: RefCell<LocalSnapshot>,
     requests: RefCell<Vec<RequestHead>>,
     responses: RefCell<Vec<ResponseHead>>,
@@ -147,7 +148,7 @@ impl Worker {
             rng: RefCell::new(WorkerRng::with_seed(seed)),
             ids: RefCell::new(RequestIds::new(seed.rotate_left(32) ^ u64::from(index))),
             date: RefCell::default(),
-            date_ms: Cell::new(clock::now_ms()),
+            moment: Cell::new((clock::now(), clock::now_ms())),
             snapshot: RefCell::new(snapshot),
             requests: RefCell::default(),
             responses: RefCell::default(),
@@ -172,6 +173,15 @@ impl Worker {
         tokio::time::Instant::now().into_std()
     }
 
+    /// Wall time of a moment of this tick, milliseconds since 1970. Saves a second look at a clock for every request.
+    #[inline]
+    #[must_use]
+    pub(crate) fn wall_ms(&self, at: Instant) -> u64 {
+        let (moment, wall_ms) = self.moment.get();
+        let since = at.saturating_duration_since(moment);
+        wall_ms + since.as_secs() * 1000 + u64::from(since.subsec_millis())
+    }
+
     /// Makes random choices.
     #[inline]
     pub(crate) fn with_rng<T>(&self, choose: impl FnOnce(&mut WorkerRng) -> T) -> T {
@@ -187,7 +197,7 @@ impl Worker {
     /// The `Date` line, true to a tick.
     #[inline]
     pub(crate) fn with_date<T>(&self, use_it: impl FnOnce(&[u8]) -> T) -> T {
-        use_it(self.date.borrow_mut().line(self.date_ms.get()))
+        use_it(self.date.borrow_mut().line(self.moment.get().1))
     }
 
     /// What a target's attempts are counted under.
@@ -242,7 +252,7 @@ impl Worker {
         let tick = self.slots.tick();
         self.idle.sweep(tick);
         self.http2.sweep();
-        self.date_ms.set(clock::now_ms());
+        self.moment.set((clock::now(), clock::now_ms()));
         drop(self.snapshot());
     }
 }

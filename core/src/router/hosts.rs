@@ -51,11 +51,17 @@ impl Pattern {
 
 /// Takes the port off a host. `[::1]:80` is an address with a port; what follows a colon and is no port belongs to the name.
 pub(super) fn split_port(host: &[u8]) -> (&[u8], Option<u16>) {
-    let Some(colon) = host.iter().rposition(|byte| *byte == b':') else { return (host, None) };
+    // A port has five digits at the most: most hosts have none, and need not be searched to their beginning.
+    let tail = host.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let Some(colon) = host.len().checked_sub(tail + 1).filter(|at| tail > 0 && host[*at] == b':') else {
+        return (host, None);
+    };
     let (name, digits) = (&host[..colon], &host[colon + 1..]);
     let bare_ipv6 = name.contains(&b':') && name.last() != Some(&b']');
-    let number = std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
-    match number.and_then(|digits| digits.parse().ok()) {
+    let number = digits.iter().try_fold(0_u16, |number, digit| {
+        number.checked_mul(10).and_then(|tens| tens.checked_add(u16::from(digit - b'0')))
+    });
+    match number {
         Some(port) if !bare_ipv6 => (name, Some(port)),
         _ => (host, None),
     }

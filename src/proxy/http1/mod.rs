@@ -93,15 +93,16 @@ async fn busy(
         let read = read_head(worker, stream, slot, &mut input, &mut head).await;
         let keep = match read {
             Read::Head => {
-                one(worker, stream, client, slot, &mut input, Request::new(worker, client, head, record)).await
+                let mut request = Request::new(worker, client, head, record);
+                one(worker, stream, slot, &mut input, &mut request).await
             }
             Read::Closed => {
                 worker.put_request(head);
                 false
             }
             Read::Failed(failure) => {
-                let request = Request::new(worker, client, head, record);
-                refuse(worker, stream, slot, request, failure, false).await;
+                let mut request = Request::new(worker, client, head, record);
+                refuse(worker, stream, slot, &mut request, failure, false).await;
                 linger(worker, stream, slot).await;
                 false
             }
@@ -205,21 +206,19 @@ fn poll_more(
 async fn one(
     worker: &Rc<Worker>,
     stream: &mut Stream,
-    client: &Rc<Client>,
     slot: &Slot,
     input: &mut Option<Buffer>,
-    mut request: Request,
+    request: &mut Request,
 ) -> bool {
-    debug_assert!(Rc::ptr_eq(&request.client, client), "one connection, one client");
     let mut side = Http1Side::new(stream, input, &request.head);
-    let routed = route::find(&mut request);
+    let routed = route::find(request);
     let (failure, head_sent) = match routed {
         Err(failure) => (failure, false),
         Ok(()) => {
             request.enter_upstream();
-            match attempt::attempts(&mut request, &mut side, slot).await {
+            match attempt::attempts(request, &mut side, slot).await {
                 Err(failure) => (failure, false),
-                Ok(answered) => match respond::respond(&mut request, answered, &mut side, slot).await {
+                Ok(answered) => match respond::respond(request, answered, &mut side, slot).await {
                     Ok(keep) => {
                         let read = side.is_read();
                         slot.on_target(None);
@@ -257,12 +256,12 @@ async fn refuse(
     worker: &Rc<Worker>,
     stream: &mut Stream,
     slot: &Slot,
-    mut request: Request,
+    request: &mut Request,
     failure: Failure,
     keep: bool,
 ) -> bool {
     let mut keep = keep;
-    if let Some(answer) = Answer::of(&failure, &request) {
+    if let Some(answer) = Answer::of(&failure, request) {
         let method = request.head.method;
         request.record.status = answer.status;
         request.record.bytes_out = if method == Method::Head { 0 } else { answer.body.len() as u64 };

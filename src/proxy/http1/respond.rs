@@ -73,14 +73,13 @@ fn head_bytes(request: &Request, head: &ResponseHead, framing: BodyLength, keep:
     let mut added = worker.buffers.take_head();
     answer::added(request, &mut added);
     let mut out = worker.buffers.take_head();
-    let te_trailers = request.head.all("te").any(|value| value.to_ascii_lowercase().starts_with(b"trailers"));
     worker.with_date(|date| {
         let forward = ForwardResponse {
             version: request.head.version,
             keep_alive: keep,
             body: framing,
             upgrade: head.status == 101,
-            te_trailers,
+            te_trailers: request.head.te_trailers,
             added: &added,
             date: head.known(Known::Date).is_none().then_some(date),
         };

@@ -156,6 +156,7 @@ impl ClientSide for Http1Side<'_> {
         if !self.is_read() || self.input.is_some() {
             return Poll::Pending;
         }
+        ready!(self.stream.poll_maybe_readable(cx));
         match ready!(worker.buffers.poll_take(cx, self.stream)) {
             Some(buffer) => {
                 *self.input = Some(buffer);

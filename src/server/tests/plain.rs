@@ -29,7 +29,7 @@ fn the_target_learns_who_asked_for_what() {
         heads.recv().unwrap(),
         format!(
             "GET /b?c HTTP/1.1\r\nHost: {target}\r\nX-Forwarded-For: 9.9.9.9, 127.0.0.1\r\nX-Real-IP: 127.0.0.1\r\n\
-             X-Forwarded-Proto: http\r\nX-Forwarded-Host: shop\r\nX-Forwarded-Port: {port}\r\nX-Forwarded-Path: /a/../b\r\n\r\n"
+             X-Forwarded-Proto: http\r\nX-Forwarded-Port: {port}\r\nX-Forwarded-Host: shop\r\nX-Forwarded-Path: /a/../b\r\n\r\n"
         )
     );
 }

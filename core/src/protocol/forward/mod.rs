@@ -9,7 +9,7 @@ mod added;
 mod request;
 mod response;
 
-pub use request::{ForwardRequest, each_request_field, write_request};
+pub use request::{ForwardRequest, client_lines, each_request_field, write_request};
 pub use response::{ForwardResponse, each_response_field, write_response};
 
 #[cfg(test)]

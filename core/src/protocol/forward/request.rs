@@ -17,10 +17,13 @@ pub struct ForwardRequest<'a> {
     pub client: &'a [u8],
     /// `http` or `https`: how the client came.
     pub proto: &'a str,
-    /// The host that the client asked for, without port.
-    pub forwarded_host: &'a [u8],
     /// The listener's port.
     pub forwarded_port: u16,
+    /// What [`client_lines`] makes of the three, for all requests of a connection: used where neither the client's own
+    /// fields nor its being trusted make a difference.
+    pub client_lines: &'a [u8],
+    /// The host that the client asked for, without port.
+    pub forwarded_host: &'a [u8],
     /// The path as the client sent it, without query.
     pub forwarded_path: &'a [u8],
     /// What was stripped off the path, for `X-Forwarded-Prefix`; control characters and the like are escaped here.
@@ -73,8 +76,28 @@ pub fn write_request(head: &RequestHead, f: &ForwardRequest<'_>, out: &mut Vec<u
         }
         (false, false) => {}
     }
-    added(head, f, &mut lines);
+    if f.expect_continue {
+        lines.field("Expect", &[b"100-continue"]);
+    }
+    if f.trusted || head.store.has(Known::XForwardedFor) {
+        added_for_client(head, f, &mut lines);
+    } else {
+        lines.0.extend_from_slice(f.client_lines);
+    }
+    added_for_request(head, f, &mut lines);
     out.extend_from_slice(b"\r\n");
+}
+
+/// The lines of an HTTP/1 head that say who the client is, where nobody before the gateway said so.
+#[must_use]
+pub fn client_lines(client: &[u8], proto: &str, port: u16) -> Vec<u8> {
+    let mut out = Vec::with_capacity(128);
+    let mut lines = Lines(&mut out);
+    lines.field("X-Forwarded-For", &[client]);
+    lines.field("X-Real-IP", &[client]);
+    lines.field("X-Forwarded-Proto", &[proto.as_bytes()]);
+    lines.field("X-Forwarded-Port", &[itoa::Buffer::new().format(port).as_bytes()]);
+    out
 }
 
 /// The same fields for an HTTP/2 target: names in lower case, without `Host` and what belongs to a connection; `te`
@@ -94,7 +117,11 @@ pub fn each_request_field(head: &RequestHead, f: &ForwardRequest<'_>, visit: &mu
     if head.te_trailers {
         pairs.field("te", &[b"trailers"]);
     }
-    added(head, f, &mut pairs);
+    if f.expect_continue {
+        pairs.field("expect", &[b"100-continue"]);
+    }
+    added_for_client(head, f, &mut pairs);
+    added_for_request(head, f, &mut pairs);
 }
 
 /// Names whose lines the gateway has no part in.
@@ -131,11 +158,8 @@ fn kept(head: &RequestHead, f: &ForwardRequest<'_>) -> u64 {
     kept
 }
 
-/// What the gateway adds to a request, whatever the target speaks.
-fn added(head: &RequestHead, f: &ForwardRequest<'_>, sink: &mut impl Sink) {
-    if f.expect_continue {
-        sink.field("Expect", &[b"100-continue"]);
-    }
+/// What says who the client is, whatever the target speaks.
+fn added_for_client(head: &RequestHead, f: &ForwardRequest<'_>, sink: &mut impl Sink) {
     forwarded_for(head, f, sink);
     let own = |known| !(f.trusted && head.store.has(known));
     if own(Known::XRealIp) {
@@ -144,11 +168,16 @@ fn added(head: &RequestHead, f: &ForwardRequest<'_>, sink: &mut impl Sink) {
     if own(Known::XForwardedProto) {
         sink.field("X-Forwarded-Proto", &[f.proto.as_bytes()]);
     }
-    if own(Known::XForwardedHost) {
-        sink.field("X-Forwarded-Host", &[f.forwarded_host]);
-    }
     if own(Known::XForwardedPort) {
         sink.field("X-Forwarded-Port", &[itoa::Buffer::new().format(f.forwarded_port).as_bytes()]);
+    }
+}
+
+/// What says how the client asked, whatever the target speaks.
+fn added_for_request(head: &RequestHead, f: &ForwardRequest<'_>, sink: &mut impl Sink) {
+    let own = |known| !(f.trusted && head.store.has(known));
+    if own(Known::XForwardedHost) {
+        sink.field("X-Forwarded-Host", &[f.forwarded_host]);
     }
     if own(Known::XForwardedPath) {
         sink.field("X-Forwarded-Path", &[f.forwarded_path]);

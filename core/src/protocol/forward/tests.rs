@@ -21,6 +21,8 @@ fn forward(head: &RequestHead) -> ForwardRequest<'_> {
         proto: "https",
         forwarded_host: b"a",
         forwarded_port: 8443,
+        client_lines:
+            b"X-Forwarded-For: 9.9.9.9\r\nX-Real-IP: 9.9.9.9\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Port: 8443\r\n",
         forwarded_path: head.path(),
         prefix: None,
         trusted: false,
@@ -39,8 +41,16 @@ fn written(head: &RequestHead, f: &ForwardRequest<'_>) -> String {
 }
 
 /// The lines that the gateway adds to every request.
-const ADDED: &str = "X-Real-IP: 9.9.9.9\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: a\r\n\
-                     X-Forwarded-Port: 8443\r\nX-Forwarded-Path: /p\r\n";
+const ADDED: &str = "X-Real-IP: 9.9.9.9\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Port: 8443\r\n\
+                     X-Forwarded-Host: a\r\nX-Forwarded-Path: /p\r\n";
+
+#[test]
+fn the_lines_of_a_connection_are_those_that_would_be_made_for_each_request() {
+    let head = request("GET /p HTTP/1.1\r\nHost: a\r\n\r\n");
+    let f = forward(&head);
+    assert_eq!(client_lines(f.client, f.proto, f.forwarded_port), f.client_lines);
+    assert_eq!(written(&head, &f), written(&head, &ForwardRequest { trusted: true, ..f }));
+}
 
 /// Sends `GET /p` with these lines, and looks at the lines that are left, between `Host` and `X-Forwarded-For`.
 fn check_lines(lines: &str, expected: &str, forwarded_for: &str) {
@@ -115,8 +125,8 @@ fn a_trusted_proxy_speaks_for_itself() {
     );
     let f = ForwardRequest { trusted: true, prefix: Some(b"/ours"), ..forward(&head) };
     let expected = "GET /p HTTP/1.1\r\nHost: t:80\r\nX-Forwarded-Proto: http\r\nX-Real-IP: 1.1.1.1\r\n\
-                    X-Forwarded-Prefix: /theirs\r\nX-Forwarded-For: 1.1.1.1, 9.9.9.9\r\nX-Forwarded-Host: a\r\n\
-                    X-Forwarded-Port: 8443\r\nX-Forwarded-Path: /p\r\n\r\n";
+                    X-Forwarded-Prefix: /theirs\r\nX-Forwarded-For: 1.1.1.1, 9.9.9.9\r\nX-Forwarded-Port: 8443\r\n\
+                    X-Forwarded-Host: a\r\nX-Forwarded-Path: /p\r\n\r\n";
     assert_eq!(written(&head, &f), expected);
 }
 
@@ -185,8 +195,8 @@ fn http2_targets_get_the_same_fields_in_lower_case() {
         "x-forwarded-for: 1.1.1.1, 9.9.9.9",
         "x-real-ip: 9.9.9.9",
         "x-forwarded-proto: https",
-        "x-forwarded-host: a",
         "x-forwarded-port: 8443",
+        "x-forwarded-host: a",
         "x-forwarded-path: /p",
         "via: 1.1 plimsoll",
     ];

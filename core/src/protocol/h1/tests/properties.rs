@@ -62,6 +62,8 @@ fn forward<'a>(head: &'a RequestHead) -> ForwardRequest<'a> {
         proto: "http",
         forwarded_host: b"a",
         forwarded_port: 8000,
+        client_lines:
+            b"X-Forwarded-For: 10.0.0.1\r\nX-Real-IP: 10.0.0.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: 8000\r\n",
         forwarded_path: head.path(),
         prefix: None,
         trusted: false,
