@@ -1,7 +1,8 @@
 //! A client's connection that speaks HTTP/1, by our own codec.
 //!
 //! It is a loop of two states. An idle connection holds nothing: it borrows a buffer for the length of one read. A busy one
-//! is a boxed future that lives from a request's first bytes until nothing more is there to read.
+//! is a boxed future that lives from a request's first bytes until nothing more has come for a moment: a client that asks
+//! one request after the other does not pay for a new box each time.
 
 mod respond;
 mod side;
@@ -15,7 +16,7 @@ use super::failure::Failure;
 use super::record::Record;
 use super::request::Request;
 use super::route;
-use super::slots::{Role, Slot};
+use super::slots::{Interrupt, Role, Slot};
 use super::worker::Worker;
 use crate::connect::Stream;
 use plimsoll_core::protocol::h1::{HeadScan, parse_request};
@@ -35,6 +36,9 @@ const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 1 << 20;
 
+/// How long a connection stays busy after its last answer.
+const STAYS_BUSY: Duration = Duration::from_millis(200);
+
 /// How a connection ended.
 pub(crate) enum Ended {
     /// It is over.
@@ -48,15 +52,9 @@ pub(crate) async fn serve(worker: &Rc<Worker>, mut stream: Stream, client: &Rc<C
     let slot = worker.slots.open();
     let mut requests = 0_u64;
     loop {
-        slot.set_role(Role::Idle);
-        slot.arm(worker.snapshot().settings.timeouts.client_idle);
-        let first = poll_fn(|cx| match worker.buffers.poll_take(cx, &mut stream) {
-            Poll::Pending => slot.poll(cx).map(|_| None),
-            ready => ready,
-        })
-        .await;
-        slot.set_role(Role::Busy);
-        let Some(first) = first else { return Ended::Closed };
+        let waited = if requests == 0 { Duration::ZERO } else { STAYS_BUSY };
+        let patience = worker.snapshot().settings.timeouts.client_idle.saturating_sub(waited);
+        let Some(Some(first)) = next_bytes(worker, &mut stream, &slot, patience).await else { return Ended::Closed };
         if requests == 0 && client.listener.http2 && is_http2(first.data()) {
             let bytes = first.data().to_vec();
             worker.buffers.put(first);
@@ -66,10 +64,20 @@ pub(crate) async fn serve(worker: &Rc<Worker>, mut stream: Stream, client: &Rc<C
             Some(served) => requests += served,
             None => return Ended::Closed,
         }
-        if worker.shared.is_draining() {
-            return Ended::Closed;
-        }
     }
+}
+
+/// The first bytes of a request; `Some(None)` if the client is gone, `None` if nothing came in time.
+async fn next_bytes(worker: &Worker, stream: &mut Stream, slot: &Slot, patience: Duration) -> Option<Option<Buffer>> {
+    slot.set_role(Role::Idle);
+    slot.arm(patience);
+    let came = poll_fn(|cx| match worker.buffers.poll_take(cx, stream) {
+        Poll::Pending => slot.poll(cx).map(|interrupt| (interrupt != Interrupt::TimedOut).then_some(None)),
+        ready => ready.map(Some),
+    })
+    .await;
+    slot.set_role(Role::Busy);
+    came
 }
 
 /// Whether a connection's first bytes are HTTP/2's, as far as they go. Four bytes tell it from every method of HTTP/1.
@@ -77,7 +85,7 @@ fn is_http2(bytes: &[u8]) -> bool {
     bytes.len() >= 4 && HTTP2_PREFACE.starts_with(bytes.get(..HTTP2_PREFACE.len()).unwrap_or(bytes))
 }
 
-/// Serves requests while there are bytes to read. How many; `None` if the connection is to be closed.
+/// Serves requests while they come. How many; `None` if the connection is to be closed.
 async fn busy(
     worker: &Rc<Worker>,
     stream: &mut Stream,
@@ -87,7 +95,20 @@ async fn busy(
 ) -> Option<u64> {
     let mut input = Some(first);
     let mut served = 0;
-    while input.as_ref().is_some_and(|buffer| !buffer.is_empty()) {
+    loop {
+        if input.as_ref().is_none_or(Buffer::is_empty) {
+            if let Some(buffer) = input.take() {
+                worker.buffers.put(buffer);
+            }
+            if worker.shared.is_draining() {
+                return None;
+            }
+            match next_bytes(worker, stream, slot, STAYS_BUSY).await {
+                Some(Some(buffer)) => input = Some(buffer),
+                Some(None) => return None,
+                None => return Some(served),
+            }
+        }
         let record = Record::new(worker);
         let mut head = worker.take_request();
         let read = read_head(worker, stream, slot, &mut input, &mut head).await;
@@ -116,10 +137,6 @@ async fn busy(
             return None;
         }
     }
-    if let Some(buffer) = input {
-        worker.buffers.put(buffer);
-    }
-    Some(served)
 }
 
 enum Read {
