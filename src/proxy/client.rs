@@ -24,17 +24,17 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A client at the other end of a connection from `peer` to `local`.
+    /// A client at the other end of a connection from `peer` to a port of ours.
     #[must_use]
-    pub(crate) fn new(peer: SocketAddr, local: SocketAddr, listener: Arc<Listener>, trusted: bool) -> Self {
+    pub(crate) fn new(peer: SocketAddr, port: u16, listener: Arc<Listener>, trusted: bool) -> Self {
         let printed = peer.ip().to_canonical().to_string();
         let tls = listener.tls.is_some();
         Self {
-            lines: client_lines(printed.as_bytes(), scheme(tls), local.port()).into(),
+            lines: client_lines(printed.as_bytes(), scheme(tls), port).into(),
             printed: printed.into(),
             tls,
             listener,
-            port: local.port(),
+            port,
             sni: None,
             trusted,
         }

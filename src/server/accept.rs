@@ -35,6 +35,7 @@ pub(super) async fn run(place: Place, socket: StdListener) {
             return;
         }
     };
+    let port = listener.local_addr().map_or(0, |address| address.port());
     while !place.worker.snapshot().listeners.contains_key(&place.name) {
         tokio::time::sleep(NOT_YET).await;
     }
@@ -43,7 +44,7 @@ pub(super) async fn run(place: Place, socket: StdListener) {
         match listener.accept().await {
             Ok((stream, peer)) => {
                 failing = false;
-                if let Err(error) = place.take(stream, peer) {
+                if let Err(error) = place.take(stream, peer, port) {
                     tracing::debug!(listener = %place.name, %error, "a connection could not be used");
                 }
             }
@@ -68,7 +69,7 @@ fn is_clients(error: &io::Error) -> bool {
 }
 
 impl Place {
-    fn take(&self, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
+    fn take(&self, stream: TcpStream, peer: SocketAddr, port: u16) -> io::Result<()> {
         let shared = &self.worker.shared;
         let open = shared.connections.load(Ordering::Relaxed);
         if open >= shared.max_connections.load(Ordering::Relaxed) {
@@ -76,18 +77,18 @@ impl Place {
             shared.refused_connections.fetch_add(1, Ordering::Relaxed);
             return Ok(());
         }
-        let accepted = Accepted { listener: Arc::clone(&self.name), stream, peer };
+        let accepted = Accepted { listener: Arc::clone(&self.name), stream, peer, port };
         let Some(post) = self.less_loaded() else {
             connection::serve(&self.worker, &self.posts, accepted);
             return Ok(());
         };
-        let Accepted { listener, stream, peer } = accepted;
-        let command = Command::Connection { listener, stream: stream.into_std()?, peer };
+        let Accepted { listener, stream, .. } = accepted;
+        let command = Command::Connection { listener, stream: stream.into_std()?, peer, port };
         if let Err(command) = post.send(command)
-            && let Command::Connection { listener, stream, peer } = *command
+            && let Command::Connection { listener, stream, .. } = *command
         {
             let stream = TcpStream::from_std(stream)?;
-            connection::serve(&self.worker, &self.posts, Accepted { listener, stream, peer });
+            connection::serve(&self.worker, &self.posts, Accepted { listener, stream, peer, port });
         }
         Ok(())
     }

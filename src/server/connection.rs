@@ -24,6 +24,8 @@ pub(super) struct Accepted {
     pub(super) listener: Arc<str>,
     pub(super) stream: TcpStream,
     pub(super) peer: SocketAddr,
+    /// Of ours. The listener's: asking the kernel would cost a system call for every connection.
+    pub(super) port: u16,
 }
 
 /// Counts a connection from here to its end.
@@ -80,13 +82,12 @@ impl Drop for Counted {
 pub(super) fn serve(worker: &Rc<Worker>, posts: &Arc<[Post]>, accepted: Accepted) {
     let snapshot = worker.snapshot();
     let Some(listener) = snapshot.listeners.get(&accepted.listener).map(Arc::clone) else { return };
-    let local = accepted.stream.local_addr().unwrap_or(listener.address);
     let stream = accepted.stream;
     let peer = accepted.peer.ip().to_canonical();
     let limit = snapshot.settings.limits.connections_per_client;
     let Some(counted) = Counted::new(worker, posts, listener.series.id(), peer, limit) else { return };
     let trusted = snapshot.settings.trusts(peer);
-    let client = Client::new(accepted.peer, local, listener, trusted);
+    let client = Client::new(accepted.peer, accepted.port, listener, trusted);
     let worker = Rc::clone(worker);
     if client.tls {
         drop(tokio::task::spawn_local(Box::pin(serve_tls(worker, stream, client, counted))));

@@ -16,8 +16,8 @@ pub(super) enum Command {
     Listen { name: Box<str>, socket: TcpListener },
     /// Stop listening under a name.
     Close { name: Box<str> },
-    /// Serve a connection that another worker accepted.
-    Connection { listener: Arc<str>, stream: TcpStream, peer: SocketAddr },
+    /// Serve a connection that another worker accepted, at this port.
+    Connection { listener: Arc<str>, stream: TcpStream, peer: SocketAddr, port: u16 },
 }
 
 #[derive(Default)]

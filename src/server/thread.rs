@@ -8,7 +8,7 @@ use crate::proxy::slots::{Role, TICK};
 use crate::proxy::worker::{Shared, Worker};
 use rustc_hash::FxHashMap;
 use std::io;
-use std::net::{SocketAddr, TcpStream as StdStream};
+use std::net::TcpStream as StdStream;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -83,8 +83,8 @@ async fn run(context: Context) {
                     task.abort();
                 }
             }
-            Mail::Command(Command::Connection { listener, stream, peer }) => {
-                passed_on(&worker, &posts, listener, stream, peer);
+            Mail::Command(Command::Connection { listener, stream, peer, port }) => {
+                passed_on(&worker, &posts, stream, |stream| Accepted { listener, stream, peer, port });
             }
             Mail::Drain(within) => {
                 drain(&worker, &posts, &mut mailbox, within).await;
@@ -95,9 +95,14 @@ async fn run(context: Context) {
 }
 
 /// Serves a connection that another worker accepted.
-fn passed_on(worker: &Rc<Worker>, posts: &Arc<[Post]>, listener: Arc<str>, stream: StdStream, peer: SocketAddr) {
+fn passed_on(
+    worker: &Rc<Worker>,
+    posts: &Arc<[Post]>,
+    stream: StdStream,
+    accepted: impl FnOnce(TcpStream) -> Accepted,
+) {
     match TcpStream::from_std(stream) {
-        Ok(stream) => connection::serve(worker, posts, Accepted { listener, stream, peer }),
+        Ok(stream) => connection::serve(worker, posts, accepted(stream)),
         Err(error) => tracing::debug!(%error, "a connection could not be registered"),
     }
 }
@@ -116,18 +121,17 @@ async fn drain(worker: &Rc<Worker>, posts: &Arc<[Post]>, mailbox: &mut Mailbox, 
     let began = Instant::now();
     let end = began + within;
     worker.slots.drain(Role::Http2);
-    let mut idle_closed = false;
     while !worker.slots.is_empty() && Instant::now() < end {
         let next = (Instant::now() + TICK).min(end);
         match timeout_at(next, mailbox.next()).await {
             Ok(Mail::CutOff) => worker.slots.give_up_cut_off(),
-            Ok(Mail::Command(Command::Connection { listener, stream, peer })) => {
-                passed_on(worker, posts, listener, stream, peer);
+            Ok(Mail::Command(Command::Connection { listener, stream, peer, port })) => {
+                passed_on(worker, posts, stream, |stream| Accepted { listener, stream, peer, port });
             }
             Ok(_) | Err(_) => {}
         }
-        if !idle_closed && (began.elapsed() >= IDLE_DRAIN || end <= Instant::now()) {
-            idle_closed = true;
+        // Again and again: a client that was told of a connection that lives on is idle only once it has read its answer.
+        if began.elapsed() >= IDLE_DRAIN || end <= Instant::now() {
             worker.slots.drain(Role::Idle);
         }
     }

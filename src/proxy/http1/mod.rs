@@ -100,9 +100,6 @@ async fn busy(
             if let Some(buffer) = input.take() {
                 worker.buffers.put(buffer);
             }
-            if worker.shared.is_draining() {
-                return None;
-            }
             match next_bytes(worker, stream, slot, STAYS_BUSY).await {
                 Some(Some(buffer)) => input = Some(buffer),
                 Some(None) => return None,
@@ -327,7 +324,11 @@ async fn linger(worker: &Rc<Worker>, stream: &mut Stream, slot: &Slot) {
     .await;
 }
 
+/// Ends a connection over TLS in good order. A plain one needs no word: closing its socket says the same.
 async fn close(stream: &mut Stream) {
+    if !stream.is_tls() {
+        return;
+    }
     let shut = poll_fn(|cx| Pin::new(&mut *stream).poll_shutdown(cx)).await;
     if let Err(error) = shut {
         tracing::trace!(%error, "a client's connection was gone before it was closed");
