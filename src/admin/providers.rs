@@ -2,47 +2,42 @@
 
 use super::answer::{Answer, ok};
 use super::routes::Ask;
-use crate::control::ProviderView;
+use crate::control::{ProviderView, TargetView, UpstreamView};
 use plimsoll_core::model::{Freshness, Problem};
 use serde_json::{Value, json};
 
 /// `GET /providers`.
 pub(super) async fn list(ask: Ask) -> Answer {
     let view = ask.gateway.view();
-    let upstreams: Vec<Value> = view
-        .upstreams()
-        .iter()
-        .filter(|upstream| &*upstream.id.provider != "document")
-        .map(|upstream| {
-            let targets: Vec<Value> = upstream
-                .targets
-                .iter()
-                .map(|target| {
-                    json!({
-                        "replica": &*target.replica,
-                        "target": &*target.name,
-                        "address": target.address,
-                        "state": target.causes.state().name(),
-                        "causes": target.causes.iter().map(|cause| cause.name()).collect::<Vec<_>>(),
-                    })
-                })
-                .collect();
-            json!({
-                "provider": &*upstream.id.provider,
-                "name": &*upstream.name,
-                "kind": &*upstream.id.kind,
-                "project": &*upstream.id.project,
-                "service": &*upstream.id.service,
-                "targets": targets,
-            })
-        })
-        .collect();
+    let both = view.plan.upstreams.iter().zip(view.upstreams());
+    let upstreams: Vec<Value> = both.filter(|(planned, _)| planned.fed).map(|(_, one)| upstream(&one)).collect();
     ok(&json!({
         "providers": view.providers.iter().map(provider).collect::<Vec<_>>(),
         "upstreams": upstreams,
         "left_out": problems(&view.problems),
         "notes": problems(&view.plan.notes),
     }))
+}
+
+/// An upstream that a provider feeds.
+fn upstream(upstream: &UpstreamView) -> Value {
+    let target = |target: &TargetView| {
+        json!({
+            "replica": &*target.replica,
+            "target": &*target.name,
+            "address": target.address,
+            "state": target.causes.state().name(),
+            "causes": target.causes.iter().map(|cause| cause.name()).collect::<Vec<_>>(),
+        })
+    };
+    json!({
+        "name": &*upstream.name,
+        "provider": &*upstream.id.provider,
+        "kind": &*upstream.id.kind,
+        "project": &*upstream.id.project,
+        "service": &*upstream.id.service,
+        "targets": upstream.targets.iter().map(target).collect::<Vec<_>>(),
+    })
 }
 
 fn provider(provider: &ProviderView) -> Value {

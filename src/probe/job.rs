@@ -115,7 +115,7 @@ impl Job {
         }
         if changed {
             let (upstream, target) = (&*checks.name, &*self.target.name);
-            tracing::info!(upstream, target, replica = %self.target.replica, probe = probed.said, "target is ready");
+            tracing::debug!(upstream, target, replica = %self.target.replica, probe = probed.said, "target is ready");
             shared.changed(&self.target);
         }
     }
