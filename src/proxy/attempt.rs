@@ -90,13 +90,16 @@ async fn pick<C: ClientSide>(
 ) -> Result<(Arc<Service>, InFlight, Instant), Failure> {
     let worker = Rc::clone(&request.worker);
     loop {
-        let service = current_service(request)?;
+        let (service, generation) =
+            current_service(request, !tried.is_empty() || request.record.held > Duration::ZERO)?;
         if service.unresolved {
             return Err(Failure::NameNotResolved);
         }
         let now = worker.now();
         let ask = Ask { tried, now, key: 0 };
         match worker.with_rng(|rng| service.upstream.acquire(&ask, rng)) {
+            // A pool that is newer than the service: the service may be another one now, too.
+            Acquired::Got(in_flight) if in_flight.generation() > generation => {}
             Acquired::Got(in_flight) => return Ok((service, in_flight, now)),
             Acquired::Tried { version } => {
                 hold::next_change(request, &service.upstream, version, client, slot).await?;
@@ -108,15 +111,22 @@ async fn pick<C: ClientSide>(
     }
 }
 
-/// The request's service; where a newer document is being served, its namesake in that: protocol, TLS, Host and
-/// timeouts must fit the targets that the pool has now.
-fn current_service(request: &Request) -> Result<Arc<Service>, Failure> {
+/// The request's service, and the generation of the snapshot that it is of. Where that document may not be the one any more
+/// that the pool was made for (`again`: it was tried or held before), its namesake in the present one: protocol, TLS, Host
+/// and timeouts must fit the targets that the pool has now.
+fn current_service(request: &Request, again: bool) -> Result<(Arc<Service>, u64), Failure> {
     let own = request.service().ok_or(Failure::NoService)?;
-    if own.upstream.pool().generation() <= request.snapshot().generation {
-        return Ok(Arc::clone(own));
+    let generation = request.snapshot().generation;
+    if !again && own.upstream.pool().generation() <= generation {
+        return Ok((Arc::clone(own), generation));
     }
     let current = request.worker.snapshot();
-    current.services.get(&own.name).map(Arc::clone).ok_or(Failure::NoTarget)
+    match current.services.get(&own.name) {
+        Some(service) => Ok((Arc::clone(service), current.generation)),
+        // The document has it no longer, but its pool is still what it was.
+        None if own.upstream.pool().generation() <= generation => Ok((Arc::clone(own), generation)),
+        None => Err(Failure::NoTarget),
+    }
 }
 
 /// A failed attempt.
@@ -158,10 +168,11 @@ impl<C: ClientSide> Attempt<'_, C> {
                 let body = self.request.head.body;
                 Exchange::Http1(Box::new(Http1Exchange::new(connection, out, self.request.head.method, body)))
             }
-            connecting::Link::Http2(mut sender) => {
+            connecting::Link::Http2 { mut sender, reused } => {
                 let parts = forward::request_parts(self.request, self.service, &target);
                 let parts = parts.map_err(before_sending)?;
-                Exchange::Http2(Box::new(Http2Exchange::new(&mut sender, parts, self.request.head.body)))
+                let asked = (self.request.head.method, self.request.head.body);
+                Exchange::Http2(Box::new(Http2Exchange::new(&mut sender, parts, asked, reused)))
             }
         };
         let mut head = worker.take_response();
@@ -179,7 +190,7 @@ impl<C: ClientSide> Attempt<'_, C> {
             Err(failure) => {
                 worker.put_response(head);
                 let never_acknowledged = exchange.never_acknowledged();
-                let stale = exchange.is_reused() && failure == Failure::Closed;
+                let stale = failure == Failure::Closed && exchange.is_stale();
                 if failure.is_targets() && !stale {
                     report_failure(&worker, self.service, &target, &failure);
                     tried.push(target);

@@ -231,22 +231,27 @@ impl Buffers {
         }
     }
 
-    /// Reads into a pooled buffer that is held only if there is something to hold: on `Pending` it goes back at once.
-    /// `None`: the end of the stream, or an error, which is the same to one who waits.
+    /// As [`Self::poll_try_take`], where an error is the same as the end of the stream.
     #[inline]
     pub(crate) fn poll_take<S: AsyncRead + Unpin>(&self, cx: &mut Context<'_>, stream: &mut S) -> Poll<Option<Buffer>> {
+        self.poll_try_take(cx, stream).map(|taken| taken.ok().flatten())
+    }
+
+    /// Reads into a pooled buffer that is held only if there is something to hold: on `Pending` it goes back at once.
+    /// `None`: the end of the stream.
+    #[inline]
+    pub(crate) fn poll_try_take<S: AsyncRead + Unpin>(
+        &self,
+        cx: &mut Context<'_>,
+        stream: &mut S,
+    ) -> Poll<io::Result<Option<Buffer>>> {
         let mut buffer = self.take();
-        match buffer.poll_read(cx, stream) {
-            Poll::Ready(Ok(count)) if count > 0 => Poll::Ready(Some(buffer)),
-            Poll::Pending => {
-                self.put(buffer);
-                Poll::Pending
-            }
-            Poll::Ready(_) => {
-                self.put(buffer);
-                Poll::Ready(None)
-            }
+        let read = buffer.poll_read(cx, stream);
+        if matches!(read, Poll::Ready(Ok(count)) if count > 0) {
+            return Poll::Ready(Ok(Some(buffer)));
         }
+        self.put(buffer);
+        read.map_ok(|_| None)
     }
 
     /// As [`Self::poll_take`], with a large buffer that is filled until nothing more is there.

@@ -17,6 +17,7 @@ use plimsoll_core::model::{Cause, Causes};
 use plimsoll_core::protocol::uri;
 use plimsoll_core::upstream::{Acquired, Ask, InFlight, Target};
 use rustc_hash::FxHasher;
+use rustls::CertificateError;
 use smallvec::SmallVec;
 use std::future::{Future, poll_fn};
 use std::hash::Hasher;
@@ -35,7 +36,12 @@ pub(crate) enum Link {
     /// HTTP/1.1, for this request alone.
     Http1(TargetConnection),
     /// HTTP/2, shared.
-    Http2(SendRequest<PipeBody>),
+    Http2 {
+        /// Takes requests.
+        sender: SendRequest<PipeBody>,
+        /// Whether others were sent over it before.
+        reused: bool,
+    },
 }
 
 /// A link to a target whose slot is taken.
@@ -114,11 +120,11 @@ fn profile(request: &Request, service: &Service, target: &Target) -> (String, u6
 }
 
 fn kept(worker: &Worker, service: &Service, target: &Arc<Target>, profile: u64, fresh: bool) -> Option<Link> {
-    if service.connect.http2 {
-        return worker.http2.get(target, profile).map(Link::Http2);
-    }
     if fresh {
         return None;
+    }
+    if service.connect.http2 {
+        return worker.http2.get(target, profile).map(|sender| Link::Http2 { sender, reused: true });
     }
     worker.idle.take(target, profile, worker.slots.tick()).map(Link::Http1)
 }
@@ -136,7 +142,7 @@ async fn new_link(
     }
     let sender = connect::handshake(connection.stream).await.map_err(io::Error::other)?;
     worker.http2.put(&target, profile, sender.clone());
-    Ok(Link::Http2(sender))
+    Ok(Link::Http2 { sender, reused: false })
 }
 
 struct Race<'a> {
@@ -163,6 +169,8 @@ impl Race<'_> {
         request: &Request,
         client: &mut C,
     ) -> Poll<Result<Connected, Failure>> {
+        // A name that the client chose says nothing of the target.
+        let by_client = request.route().is_some_and(|route| route.preserve_host);
         let mut last = None;
         let mut index = 0;
         while let Some(candidate) = self.candidates.get_mut(index) {
@@ -171,6 +179,9 @@ impl Race<'_> {
                 Poll::Ready(Ok(link)) => {
                     let Candidate { in_flight, profile, .. } = self.candidates.swap_remove(index);
                     return Poll::Ready(Ok(Connected { link, in_flight, profile }));
+                }
+                Poll::Ready(Err(error)) if by_client && is_about_the_name(&error) => {
+                    return Poll::Ready(Err(Failure::Misdirected));
                 }
                 Poll::Ready(Err(error)) => {
                     let failure = failure_of(&error);
@@ -206,9 +217,10 @@ impl Race<'_> {
                 while let Some(index) = self.candidates.iter().position(gone) {
                     self.failed(index, &Failure::TargetGone);
                 }
-                if self.candidates.is_empty() {
-                    return Poll::Ready(Err(Failure::TargetGone));
-                }
+                let Some(left) = self.candidates.first() else { return Poll::Ready(Err(Failure::TargetGone)) };
+                self.slot.on_target(Some(left.in_flight.target()));
+                let passed = self.worker.now().saturating_duration_since(self.began);
+                self.slot.arm(self.service.connect_timeout.saturating_sub(passed));
             }
             Interrupt::TimedOut => {
                 let passed = self.worker.now().saturating_duration_since(self.began);
@@ -254,6 +266,18 @@ impl Race<'_> {
         report_failure(&self.worker, self.service, target, failure);
         self.tried.push(Arc::clone(target));
     }
+}
+
+/// Whether a connect failed over the name that was asked for by TLS: it is none, or the target's certificate is for others.
+fn is_about_the_name(error: &io::Error) -> bool {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let others = matches!(
+        tls,
+        Some(rustls::Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }
+        ))
+    );
+    others || error.kind() == io::ErrorKind::InvalidInput
 }
 
 fn failure_of(error: &io::Error) -> Failure {

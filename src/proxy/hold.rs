@@ -12,6 +12,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+/// How often a held request looks whether those before it are stuck.
+const LOOKS_AGAIN: Duration = Duration::from_secs(1);
+
 /// What keeps a request's place between its waits.
 #[derive(Default)]
 pub(crate) struct Hold {
@@ -49,19 +52,26 @@ impl Hold {
             _ => Failure::HoldFull,
         })?;
         self.waiter = None;
-        slot.arm(deadline.saturating_duration_since(began));
+        // Now and then it looks by itself: those who were let go may be stuck.
+        let arm = |now: Instant| slot.arm(LOOKS_AGAIN.min(deadline.saturating_duration_since(now)));
+        arm(began);
         let result = poll_fn(|cx| {
-            if let Poll::Ready(over) = waiter.poll_ready(cx, worker.now()) {
-                return Poll::Ready(match over {
-                    WaitOver::Try => Ok(()),
-                    WaitOver::TimedOut => Err(Failure::HoldTimedOut),
-                    WaitOver::Closed => Err(Failure::NoTarget),
-                });
+            loop {
+                if let Poll::Ready(over) = waiter.poll_ready(cx, worker.now()) {
+                    return Poll::Ready(match over {
+                        WaitOver::Try => Ok(()),
+                        WaitOver::TimedOut => Err(Failure::HoldTimedOut),
+                        WaitOver::Closed => Err(Failure::NoTarget),
+                    });
+                }
+                if client.poll_gone(cx, &worker).is_ready() {
+                    return Poll::Ready(Err(Failure::ClientGone));
+                }
+                match slot.poll(cx) {
+                    Poll::Ready(Interrupt::TimedOut) if worker.now() < deadline => arm(worker.now()),
+                    waits => return waits.map(|interrupt| Err(interrupted(interrupt))),
+                }
             }
-            if client.poll_gone(cx, &worker).is_ready() {
-                return Poll::Ready(Err(Failure::ClientGone));
-            }
-            slot.poll(cx).map(|interrupt| Err(interrupted(interrupt)))
         })
         .await;
         slot.disarm();

@@ -180,6 +180,11 @@ impl Slot {
         }
     }
 
+    /// Forgets whatever interrupted the last wait.
+    pub(crate) fn forget(&self) {
+        self.entry.interrupt.set(None);
+    }
+
     /// Bounds the whole request, or takes that bound off.
     pub(crate) fn arm_request(&self, after: Option<Duration>) {
         self.entry.request_deadline.set(after.map_or(0, |after| self.slots.after(after)));

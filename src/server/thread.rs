@@ -116,18 +116,22 @@ async fn tick(worker: Rc<Worker>) {
     }
 }
 
-/// Ends when no connection is left, at the latest after `within`. Accepting goes on: what comes is answered, and closed.
+/// Ends when no connection is left on any worker, at the latest after `within`. Accepting goes on: what comes is answered, and
+/// closed. A worker that left before the others would reset what waits in its socket's queue.
 async fn drain(worker: &Rc<Worker>, posts: &Arc<[Post]>, mailbox: &mut Mailbox, within: Duration) {
     let began = Instant::now();
     let end = began + within;
     worker.slots.drain(Role::Http2);
-    while !worker.slots.is_empty() && Instant::now() < end {
-        let next = (Instant::now() + TICK).min(end);
+    loop {
+        let none_left = worker.slots.is_empty() && posts.iter().all(|post| post.open() == 0);
+        let now = Instant::now();
+        let next = if none_left { now } else { (now + TICK).min(end) };
         match timeout_at(next, mailbox.next()).await {
             Ok(Mail::CutOff) => worker.slots.give_up_cut_off(),
             Ok(Mail::Command(Command::Connection { listener, stream, peer, port })) => {
                 passed_on(worker, posts, stream, |stream| Accepted { listener, stream, peer, port });
             }
+            Err(_) if none_left || Instant::now() >= end => break,
             Ok(_) | Err(_) => {}
         }
         // Again and again: a client that was told of a connection that lives on is idle only once it has read its answer.

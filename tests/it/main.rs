@@ -6,5 +6,6 @@ mod cli;
 mod clients;
 mod explain;
 mod gateway;
+mod names;
 mod process;
 mod reloads;

@@ -112,7 +112,10 @@ impl Http1Exchange {
         if self.connection.stream.is_tls() && self.method.is_idempotent() {
             return false;
         }
-        bytes_acknowledged(tcp).is_some_and(|acknowledged| acknowledged <= self.acknowledged_before)
+        let untouched = || bytes_acknowledged(tcp).is_some_and(|acknowledged| acknowledged <= self.acknowledged_before);
+        // Closed as usual, the kernel would go on sending what it has: the target could get the request yet, after it was
+        // repeated elsewhere. So it is told to forget it, and asked again only then.
+        untouched() && socket2::SockRef::from(tcp).set_linger(Some(Duration::ZERO)).is_ok() && untouched()
     }
 
     pub(super) fn poll_request<C: ClientSide>(
@@ -299,7 +302,7 @@ impl Http1Exchange {
                 Reading::Length(left) => *left,
                 _ => 0,
             };
-            let Some(mut buffer) = ready!(self.poll_buffer(cx, worker, left > LONG_BODY)) else {
+            let Some(mut buffer) = ready!(self.poll_buffer(cx, worker, left > LONG_BODY))? else {
                 return Poll::Ready(self.end_of_stream());
             };
             match self.reading {
@@ -353,18 +356,24 @@ impl Http1Exchange {
         }
     }
 
-    /// A buffer with something in it; `None` at the end of the stream.
-    fn poll_buffer(&mut self, cx: &mut Context<'_>, worker: &Worker, long: bool) -> Poll<Option<Buffer>> {
+    /// A buffer with something in it; `None` at the end of the stream. Where that end frames the answer, a broken
+    /// connection (over TLS also one that ended without a word, RFC 9112 §9.8) must not be taken for it.
+    fn poll_buffer(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &Worker,
+        long: bool,
+    ) -> Poll<Result<Option<Buffer>, Failure>> {
         if let Some(buffer) = self.input.take() {
             if !buffer.is_empty() {
-                return Poll::Ready(Some(buffer));
+                return Poll::Ready(Ok(Some(buffer)));
             }
             worker.buffers.put(buffer);
         }
         if long {
-            worker.buffers.poll_take_long(cx, &mut self.connection.stream)
+            worker.buffers.poll_take_long(cx, &mut self.connection.stream).map(Ok)
         } else {
-            worker.buffers.poll_take(cx, &mut self.connection.stream)
+            worker.buffers.poll_try_take(cx, &mut self.connection.stream).map_err(|_| Failure::AnswerCut)
         }
     }
 

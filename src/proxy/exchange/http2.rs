@@ -10,7 +10,7 @@ use http::{Request, Response};
 use http_body::{Body, Frame};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::SendRequest;
-use plimsoll_core::protocol::{BodyLength, ResponseHead};
+use plimsoll_core::protocol::{BodyLength, Method, ResponseHead};
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -24,20 +24,30 @@ pub(crate) struct Http2Exchange {
     body: Option<Incoming>,
     sent: bool,
     progress: u32,
+    /// The target certainly did nothing with it.
     refused: bool,
+    /// The connection had carried requests before.
+    reused: bool,
+    method: Method,
 }
 
 impl Http2Exchange {
-    /// Begins a request.
+    /// Begins a request of this method, with such a body. `reused`: the connection has carried others.
     #[must_use]
-    pub(crate) fn new(sender: &mut SendRequest<PipeBody>, parts: http::request::Parts, body: BodyLength) -> Self {
+    pub(crate) fn new(
+        sender: &mut SendRequest<PipeBody>,
+        parts: http::request::Parts,
+        (method, body): (Method, BodyLength),
+        reused: bool,
+    ) -> Self {
         let (feed, source) = pipe();
         let has_body = body != BodyLength::None;
         if !has_body {
             feed.end();
         }
         let answer = Box::pin(sender.send_request(Request::from_parts(parts, source)));
-        Self { answer: Some(answer), pipe: Some(feed), body: None, sent: !has_body, progress: 0, refused: false }
+        let (pipe, sent) = (Some(feed), !has_body);
+        Self { answer: Some(answer), pipe, body: None, sent, progress: 0, refused: false, reused, method }
     }
 
     pub(super) fn is_sent(&self) -> bool {
@@ -58,6 +68,11 @@ impl Http2Exchange {
 
     pub(super) fn never_acknowledged(&self) -> bool {
         self.refused
+    }
+
+    /// Whether it failed with a connection that others had used, in a way that says nothing of the target.
+    pub(super) fn is_stale(&self) -> bool {
+        self.reused && self.refused
     }
 
     pub(super) fn poll_request<C: ClientSide>(
@@ -112,30 +127,32 @@ impl Http2Exchange {
                 return Poll::Ready(Err(Failure::BadResponse("a head over 60 KiB")));
             }
         }
-        head.body = if body.is_end_stream() {
-            BodyLength::None
-        } else {
-            body.size_hint().exact().map_or(BodyLength::Chunked, BodyLength::Length)
-        };
-        self.body = (!body.is_end_stream()).then_some(body);
+        let ended = body.is_end_stream();
+        head.finish(self.method, ended).map_err(|error| Failure::BadResponse(error.reason()))?;
+        self.body = (!ended && head.body != BodyLength::None).then_some(body);
         Poll::Ready(Ok(()))
     }
 
     pub(super) fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Part>, Failure>> {
-        let Some(body) = &mut self.body else { return Poll::Ready(Ok(None)) };
-        let Some(frame) = ready!(Pin::new(body).poll_frame(cx)) else {
-            self.body = None;
-            return Poll::Ready(Ok(None));
-        };
-        let frame = frame.map_err(|_| Failure::AnswerCut)?;
-        Poll::Ready(Ok(Some(match frame.into_data() {
-            Ok(data) => Part::Bytes(data),
-            Err(frame) => Part::Trailers(trailers::from_map(frame.into_trailers().ok().as_ref())),
-        })))
+        loop {
+            let Some(body) = &mut self.body else { return Poll::Ready(Ok(None)) };
+            let Some(frame) = ready!(Pin::new(body).poll_frame(cx)) else {
+                self.body = None;
+                return Poll::Ready(Ok(None));
+            };
+            let frame = frame.map_err(|_| Failure::AnswerCut)?;
+            return Poll::Ready(Ok(Some(match frame.into_data() {
+                // As a chunk, it would end the answer.
+                Ok(data) if data.is_empty() => continue,
+                Ok(data) => Part::Bytes(data),
+                Err(frame) => Part::Trailers(trailers::from_map(frame.into_trailers().ok().as_ref())),
+            })));
+        }
     }
 }
 
-/// Whether the target certainly did nothing with the request: it was never sent, or refused by `REFUSED_STREAM` or GOAWAY.
+/// Whether the target certainly did nothing with the request: it was never sent, refused by `REFUSED_STREAM`, or above the
+/// last stream of a GOAWAY (RFC 9113 §6.8).
 fn never_processed(error: &hyper::Error) -> bool {
     if error.is_canceled() {
         return true;
@@ -143,7 +160,7 @@ fn never_processed(error: &hyper::Error) -> bool {
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
         if let Some(h2) = cause.downcast_ref::<h2::Error>() {
-            return h2.reason() == Some(h2::Reason::REFUSED_STREAM);
+            return h2.reason() == Some(h2::Reason::REFUSED_STREAM) || (h2.is_go_away() && h2.is_remote());
         }
         source = cause.source();
     }

@@ -116,12 +116,12 @@ impl Exchange {
         }
     }
 
-    /// Whether the connection had carried a request before, so that its end may have nothing to do with this one.
+    /// Whether the connection had carried a request before, so that its end has nothing to do with this one.
     #[must_use]
-    pub(crate) fn is_reused(&self) -> bool {
+    pub(crate) fn is_stale(&self) -> bool {
         match self {
             Self::Http1(exchange) => exchange.is_reused(),
-            Self::Http2(_) => true,
+            Self::Http2(exchange) => exchange.is_stale(),
         }
     }
 

@@ -77,6 +77,10 @@ async fn next_bytes(worker: &Worker, stream: &mut Stream, slot: &Slot, patience:
     })
     .await;
     slot.set_role(Role::Busy);
+    if let Some(Some(_)) = &came {
+        // Told to end while it was idle, it was quicker: this request is served like any other of a drain.
+        slot.forget();
+    }
     came
 }
 
@@ -130,7 +134,7 @@ async fn busy(
             if let Some(buffer) = input {
                 worker.buffers.put(buffer);
             }
-            close(stream).await;
+            close(stream, slot).await;
             return None;
         }
     }
@@ -243,7 +247,7 @@ async fn one(
                         }
                         return keep;
                     }
-                    Err(failure) => (failure, true),
+                    Err(failure) => (failure, side.answered),
                 },
             }
         }
@@ -301,7 +305,7 @@ async fn refuse(
 
 /// Says that nothing more is sent, and reads on for a while, so that the client can read the answer.
 async fn linger(worker: &Rc<Worker>, stream: &mut Stream, slot: &Slot) {
-    if poll_fn(|cx| Pin::new(&mut *stream).poll_shutdown(cx)).await.is_err() {
+    if !shut(stream, slot).await {
         return;
     }
     slot.arm(LINGER);
@@ -325,12 +329,19 @@ async fn linger(worker: &Rc<Worker>, stream: &mut Stream, slot: &Slot) {
 }
 
 /// Ends a connection over TLS in good order. A plain one needs no word: closing its socket says the same.
-async fn close(stream: &mut Stream) {
-    if !stream.is_tls() {
-        return;
+async fn close(stream: &mut Stream, slot: &Slot) {
+    if stream.is_tls() {
+        shut(stream, slot).await;
     }
-    let shut = poll_fn(|cx| Pin::new(&mut *stream).poll_shutdown(cx)).await;
-    if let Err(error) = shut {
-        tracing::trace!(%error, "a client's connection was gone before it was closed");
-    }
+}
+
+/// Says that nothing more is sent; false if that could not be said. A client that does not read must not keep a
+/// connection for ever: over TLS even these words need room on the way.
+async fn shut(stream: &mut Stream, slot: &Slot) -> bool {
+    slot.arm(LINGER);
+    poll_fn(|cx| match Pin::new(&mut *stream).poll_shutdown(cx) {
+        Poll::Ready(result) => Poll::Ready(result.is_ok()),
+        Poll::Pending => slot.poll(cx).map(|_| false),
+    })
+    .await
 }

@@ -192,8 +192,14 @@ impl Sending<'_, '_> {
 
     async fn next(&mut self, head_waits: bool) -> Result<Step, Failure> {
         self.slot.arm(self.read_timeout);
+        let mut moved = self.exchange.progress();
         poll_fn(|cx| {
             self.pump(cx);
+            if self.exchange.progress() != moved {
+                // The client still sends: the target may well wait for the end of that.
+                moved = self.exchange.progress();
+                self.slot.arm(self.read_timeout);
+            }
             match self.exchange.poll_part(cx, self.worker) {
                 Poll::Ready(Ok(Some(part))) => return Poll::Ready(Ok(Step::Part(part))),
                 Poll::Ready(Ok(None)) => return Poll::Ready(Ok(Step::End)),
@@ -228,7 +234,9 @@ impl Sending<'_, '_> {
                 return self.slot.poll(cx).map(|interrupt| Err(interrupted(interrupt, Failure::ClientTimeout)));
             }
             let before = at;
-            match self.side.stream.poll_write_all(cx, bytes, &mut at) {
+            let written = self.side.stream.poll_write_all(cx, bytes, &mut at);
+            self.side.answered |= at > 0;
+            match written {
                 Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
                 Poll::Ready(Err(_)) => return Poll::Ready(Err(Failure::ClientGone)),
                 Poll::Pending if at > before => self.slot.arm(self.write_timeout),

@@ -29,6 +29,8 @@ pub(crate) struct Http1Side<'c> {
     /// What was read beyond what is used: of the body, or of the next request.
     pub(crate) input: &'c mut Option<Buffer>,
     reading: Reading,
+    /// Whether any byte of the answer went out.
+    pub(crate) answered: bool,
     version: Version,
     interim: Vec<u8>,
     interim_at: usize,
@@ -43,7 +45,7 @@ impl<'c> Http1Side<'c> {
             BodyLength::Length(length) => Reading::Length(length),
             BodyLength::Chunked => Reading::Chunked(Box::new(ChunkDecoder::new())),
         };
-        Self { stream, input, reading, version: head.version, interim: Vec::new(), interim_at: 0 }
+        Self { stream, input, reading, answered: false, version: head.version, interim: Vec::new(), interim_at: 0 }
     }
 
     /// Whether all of the request was read.

@@ -46,7 +46,14 @@ pub(super) async fn upgrade(
     let mut head_at = 0;
     slot.arm(idle);
     let result = poll_fn(|cx| {
-        if side.stream.poll_write_all(cx, &out, &mut head_at)?.is_pending() {
+        let head_sent = if side.poll_interim(cx)?.is_ready() {
+            let sent = side.stream.poll_write_all(cx, &out, &mut head_at)?;
+            side.answered |= head_at > 0;
+            sent
+        } else {
+            Poll::Pending
+        };
+        if head_sent.is_pending() {
             return slot.poll(cx).map(|interrupt| Err(interrupted(interrupt, Failure::ClientTimeout)));
         }
         let moved = up.bytes + down.bytes;

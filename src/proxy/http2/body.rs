@@ -85,8 +85,13 @@ impl Streaming {
         };
         let worker = Rc::clone(&request.worker);
         if !self.upload_failed && !exchange.is_sent() {
+            let before = exchange.progress();
             let sent = exchange.poll_request(cx, &worker, &mut request.upload, &mut self.side);
             self.upload_failed = matches!(sent, Poll::Ready(Err(_)));
+            if exchange.progress() != before {
+                // The client still sends: the target may well wait for the end of that.
+                self.slot.arm(self.read_timeout);
+            }
         }
         match exchange.poll_part(cx, &worker) {
             Poll::Ready(Ok(None)) => {

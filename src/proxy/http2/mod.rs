@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::record::Record;
 use super::request::Request;
 use super::route;
-use super::slots::{Role, Slot};
+use super::slots::{Interrupt, Role, Slot};
 use super::worker::Worker;
 use crate::connect::{LocalExecutor, Stream};
 use body::{AnswerBody, Streaming};
@@ -78,19 +78,28 @@ pub(crate) async fn serve(worker: &Rc<Worker>, stream: Stream, client: &Rc<Clien
             return Poll::Ready(result);
         }
         let tired = requests.get() >= max_requests || worker.shared.is_draining();
-        let interrupted = slot.poll(cx).is_ready();
-        if interrupted && !ending && max_age.is_none() && requests.get() != seen {
+        let mut interrupt = slot.poll(cx);
+        if interrupt == Poll::Ready(Interrupt::TimedOut) && !ending && max_age.is_none() && requests.get() != seen {
             // Requests came since: it was not idle.
             seen = requests.get();
             slot.arm(idle_timeout);
-            return slot.poll(cx).map(|_| Ok(()));
+            interrupt = slot.poll(cx);
         }
-        if !ending && (tired || interrupted) {
-            ending = true;
-            connection.as_mut().graceful_shutdown();
-            slot.set_role(Role::Busy);
-            slot.disarm();
-            cx.waker().wake_by_ref();
+        match interrupt {
+            // The time for its streams to finish is over.
+            Poll::Ready(Interrupt::Drained) if ending => return Poll::Ready(Ok(())),
+            // Nothing was ever asked: it may not even have said that it speaks HTTP/2, and then hears no GOAWAY.
+            Poll::Ready(Interrupt::TimedOut) if requests.get() == 0 => return Poll::Ready(Ok(())),
+            Poll::Pending if !tired => {}
+            _ if ending => {}
+            _ => {
+                ending = true;
+                connection.as_mut().graceful_shutdown();
+                slot.set_role(Role::Busy);
+                slot.forget();
+                slot.disarm();
+                cx.waker().wake_by_ref();
+            }
         }
         Poll::Pending
     })

@@ -182,3 +182,75 @@ async fn both_ways_of_a_stream_move_at_once() {
     let (_, trailers) = body(response).await;
     assert_eq!(trailers.unwrap()["grpc-status"], "0");
 }
+
+/// An HTTP/2 target that sends these frames once it has read a request, and keeps the connection.
+fn framing(frames: Vec<u8>) -> SocketAddr {
+    serve(move |mut stream| {
+        // The preface is 24 bytes; the request's HEADERS come after SETTINGS and WINDOW_UPDATE, soon.
+        let mut buffer = [0; 4096];
+        std::io::Read::read(&mut stream, &mut buffer).unwrap();
+        stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        stream.write_all(&frames).unwrap();
+        while std::io::Read::read(&mut stream, &mut buffer).is_ok_and(|count| count > 0) {}
+    })
+}
+
+/// A frame of HTTP/2 (RFC 9113 §4.1).
+fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(payload.len()).unwrap();
+    [&[0, 0, length, kind, flags, 0, 0, 0, stream], payload].concat()
+}
+
+/// `:status: 200` (RFC 7541, appendix A).
+const STATUS_200: &[u8] = &[0x88];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn http_1_clients_are_told_where_an_http_2_answer_ends() {
+    let get = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let head_alone = frame(1, 5, 1, STATUS_200);
+    let empty_data =
+        [frame(1, 4, 1, STATUS_200), frame(0, 0, 1, b""), frame(0, 0, 1, b"hi"), frame(0, 1, 1, b"")].concat();
+    for (frames, end) in [(head_alone, "Content-Length: 0\r\n"), (empty_data, "\r\n2\r\nhi\r\n0\r\n\r\n")] {
+        let target = framing(frames);
+        let fixture = Fixture::new(Options { targets: vec![target], protocol: Protocol::Grpc, ..Options::default() });
+        let answer = fixture.talk(get);
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains(end), "{answer:?}");
+        assert!(answer.matches("0\r\n\r\n").count() <= 1, "nothing follows it: {answer:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_above_the_last_stream_of_a_goaway_is_made_elsewhere() {
+    let going = framing(frame(7, 0, 0, &[0; 8]));
+    let targets = vec![going, echo_target().await];
+    let fixture = Fixture::new(Options { targets, protocol: Protocol::Grpc, ..Options::default() });
+    for _ in 0..4 {
+        let request = Request::post("http://shop/pkg.Service/Call").body(Full::from("message")).unwrap();
+        let response = client(fixture.address).await.send_request(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(body(response).await.0, "message");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_lets_streams_under_way_finish() {
+    let target = serve(|mut stream| {
+        super::fixture::read_until(&mut stream, "\r\n\r\n");
+        std::thread::sleep(std::time::Duration::from_millis(700));
+        stream.write_all(OK.as_bytes()).unwrap();
+    });
+    let fixture = Fixture::new(Options { targets: vec![target], ..Options::default() });
+    let mut client = client(fixture.address).await;
+    let under_way = async {
+        let request = Request::post("http://shop/").body(Full::from("x")).unwrap();
+        let response = client.send_request(request).await.unwrap();
+        body(response).await.0
+    };
+    let drain = async {
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        fixture.server.drain(std::time::Duration::from_secs(5)).await;
+    };
+    let (answer, ()) = tokio::join!(under_way, drain);
+    assert_eq!(answer, "hi");
+}

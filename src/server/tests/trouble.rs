@@ -231,3 +231,57 @@ async fn a_drain_lets_what_is_under_way_finish_and_ends() {
     let answer = answer.join().unwrap();
     assert!(answer.ends_with("hi") && answer.contains("Connection: close\r\n"), "{answer}");
 }
+
+#[test]
+fn a_reset_is_not_the_end_of_an_answer_that_ends_with_its_connection() {
+    let target = serve(|mut stream| {
+        read_until(&mut stream, "\r\n\r\n");
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\npartial").unwrap();
+        std::thread::sleep(Duration::from_millis(200));
+        socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+    });
+    let fixture = Fixture::new(Options { targets: vec![target], ..Options::default() });
+    let answer = fixture.talk(GET);
+    assert!(answer.contains("partial") && !answer.ends_with("0\r\n\r\n"), "{answer}");
+}
+
+#[test]
+fn an_upgrade_that_nobody_asked_for_is_a_bad_response_in_words() {
+    let target = answering("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+    let fixture = Fixture::new(Options { targets: vec![target], ..Options::default() });
+    let answer = fixture.talk(GET);
+    assert_eq!(status(&answer), "502", "{answer}");
+    assert!(answer.contains("An invalid response was received"), "{answer}");
+}
+
+#[test]
+fn a_client_that_still_sends_is_not_cut_while_the_target_waits_for_it() {
+    let target = serve(|mut stream| {
+        read_until(&mut stream, "\r\n\r\n");
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n").unwrap();
+        let body = read_until(&mut stream, "end");
+        assert_eq!(body.len(), 10);
+        stream.write_all(b"done").unwrap();
+    });
+    let read_timeout = Duration::from_millis(500);
+    let fixture = Fixture::new(Options { targets: vec![target], read_timeout, ..Options::default() });
+    let mut stream = fixture.connect();
+    stream.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\nConnection: close\r\n\r\n").unwrap();
+    for _ in 0..7 {
+        std::thread::sleep(Duration::from_millis(250));
+        stream.write_all(b"x").unwrap();
+    }
+    stream.write_all(b"end").unwrap();
+    assert!(read_to_end(&mut stream).ends_with("done"));
+}
+
+#[test]
+fn a_client_that_never_says_what_it_speaks_is_let_go() {
+    let timeouts = Timeouts { client_idle: Duration::from_millis(300), ..Timeouts::default() };
+    let fixture = Fixture::new(Options { targets: vec![answering(OK)], timeouts, ..Options::default() });
+    let mut stream = fixture.connect();
+    stream.write_all(b"PRI * HTTP/2.0\r\n").unwrap();
+    let began = Instant::now();
+    read_to_end(&mut stream);
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}

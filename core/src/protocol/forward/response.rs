@@ -39,7 +39,9 @@ pub fn write_response(head: &ResponseHead, f: &ForwardResponse<'_>, out: &mut Ve
     out.extend_from_slice(f.added);
     let mut lines = Lines(out);
     match f.body {
-        BodyLength::Length(length) if head.body != f.body && head.may_have_length() => {
+        BodyLength::Length(length)
+            if kept & Known::ContentLength.bit() & head.store.names == 0 && head.may_have_length() =>
+        {
             lines.field("Content-Length", &[itoa::Buffer::new().format(length).as_bytes()]);
         }
         BodyLength::Chunked => lines.field("Transfer-Encoding", &[b"chunked"]),

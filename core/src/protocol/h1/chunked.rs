@@ -173,7 +173,8 @@ impl ChunkDecoder {
 
 /// Whether a field may come after the body. All that the gateway itself reads or sets may not, nor what a recipient
 /// needs before the body.
-fn may_be_trailer(name: &[u8]) -> bool {
+#[must_use]
+pub fn may_be_trailer(name: &[u8]) -> bool {
     const NEVER: [&str; 13] = [
         "authorization",
         "proxy-authorization",

@@ -13,7 +13,7 @@ mod response;
 mod scan;
 
 pub use chunked::{
-    ChunkDecoder, Decoded, EXTENSION_BYTES_MAX, TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX, write_chunk_head,
+    ChunkDecoder, Decoded, EXTENSION_BYTES_MAX, TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX, may_be_trailer, write_chunk_head,
 };
 pub use request::parse_request;
 pub use response::parse_response;

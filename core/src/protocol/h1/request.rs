@@ -35,6 +35,7 @@ pub fn parse_request(head: &[u8], limits: &HeadLimits, into: &mut RequestHead) -
     into.method_span = Span::new(0, method.len());
     let start = offset(head, target.as_bytes());
     into.target = Span::new(start, start + target.len());
+    into.path_end = into.target.end;
     let options = read_fields(head, request.headers, into)?;
     read_target(into)?;
     read_framing(options, into)

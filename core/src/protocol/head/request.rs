@@ -76,13 +76,15 @@ impl RequestHead {
     /// The path as it came, without the query.
     #[must_use]
     pub fn path(&self) -> &[u8] {
-        self.store.slice(Span { start: self.target.start, end: self.path_end })
+        // A head that was refused half way through has no path's end yet.
+        self.store.slice(Span { start: self.target.start, end: self.path_end.max(self.target.start) })
     }
 
     /// What follows the first `?`: empty for a bare one, `None` without.
     #[must_use]
     pub fn query(&self) -> Option<&[u8]> {
-        (self.path_end < self.target.end).then(|| &self.target()[usize::from(self.path_end - self.target.start) + 1..])
+        let length = usize::from(self.path_end.checked_sub(self.target.start)?);
+        self.target().get(length..)?.get(1..)
     }
 
     /// The authority of an absolute-form target or `:authority`, else `Host`: with its port, as sent. Empty where an
@@ -133,6 +135,7 @@ impl RequestHead {
         self.method = Method::from_bytes(method);
         self.method_span = self.store.append(method);
         self.target = self.store.append(target);
+        self.path_end = self.target.end;
         self.host = self.store.append(authority);
         self.fault = self.set_path().err();
         if !authority.is_empty() && !syntax::is_host(authority) {

@@ -367,3 +367,17 @@ fn http2_requests_are_judged_as_strictly() {
     let large = "y".repeat(33_000);
     assert_eq!(http2("GET", "/", "a", &[("x", &large)], true).err(), Some(HeadError::HeadersTooLarge));
 }
+
+/// The access log asks what was refused for its path.
+#[test]
+fn a_head_that_was_refused_half_way_through_can_be_looked_at() {
+    for line in ["GET /a?b HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "GET foo HTTP/1.1\r\nHost: a\r\n\r\n"] {
+        let mut head = RequestHead::new();
+        parse_request(line.as_bytes(), &LIMITS, &mut head).expect_err("it is no request");
+        assert!(head.path().len() <= head.target().len());
+        assert_eq!(head.query(), None, "{line:?}");
+    }
+    let mut head = RequestHead::new();
+    head.begin(b"GET", b"*", b"a");
+    assert_eq!((head.path(), head.query()), (&b"*"[..], None));
+}
