@@ -46,12 +46,15 @@ pub(crate) async fn serve(worker: &Rc<Worker>, stream: Stream, client: &Rc<Clien
     let snapshot = worker.snapshot();
     let settings = &snapshot.settings;
     let requests = Rc::new(Cell::new(0_u32));
+    let slot = Rc::new(worker.slots.open());
     let service = {
         let (worker, client, requests) = (Rc::clone(worker), Rc::clone(client), Rc::clone(&requests));
+        let connection = Rc::clone(&slot);
         service_fn(move |request| {
             requests.set(requests.get().saturating_add(1));
             let (worker, client) = (Rc::clone(&worker), Rc::clone(&client));
-            async move { Ok::<_, Infallible>(handle(&worker, &client, request).await) }
+            let slot = worker.slots.open_on(&connection);
+            async move { Ok::<_, Infallible>(handle(&worker, &client, slot, request).await) }
         })
     };
     let connection = http2::Builder::new(LocalExecutor)
@@ -68,7 +71,6 @@ pub(crate) async fn serve(worker: &Rc<Worker>, stream: Stream, client: &Rc<Clien
     let max_age = settings.http2.max_connection_age;
     let idle_timeout = settings.timeouts.client_idle;
     drop(snapshot);
-    let slot = worker.slots.open();
     slot.set_role(Role::Http2);
     slot.arm(max_age.unwrap_or(idle_timeout));
     let mut ending = false;
@@ -88,6 +90,8 @@ pub(crate) async fn serve(worker: &Rc<Worker>, stream: Stream, client: &Rc<Clien
         match interrupt {
             // The time for its streams to finish is over.
             Poll::Ready(Interrupt::Drained) if ending => return Poll::Ready(Ok(())),
+            // A stream of it is stuck.
+            Poll::Ready(Interrupt::GivenUp) => return Poll::Ready(Ok(())),
             // Nothing was ever asked: it may not even have said that it speaks HTTP/2, and then hears no GOAWAY.
             Poll::Ready(Interrupt::TimedOut) if requests.get() == 0 => return Poll::Ready(Ok(())),
             Poll::Pending if !tired => {}
@@ -110,14 +114,18 @@ pub(crate) async fn serve(worker: &Rc<Worker>, stream: Stream, client: &Rc<Clien
 }
 
 /// Serves one request.
-async fn handle(worker: &Rc<Worker>, client: &Rc<Client>, incoming: http::Request<Incoming>) -> Response<AnswerBody> {
+async fn handle(
+    worker: &Rc<Worker>,
+    client: &Rc<Client>,
+    slot: Slot,
+    incoming: http::Request<Incoming>,
+) -> Response<AnswerBody> {
     let record = Record::new(worker);
     let (parts, body) = incoming.into_parts();
     let mut head = worker.take_request();
     let limits = worker.snapshot().settings.head_limits;
     let read = read_head(&parts, body.is_end_stream(), &limits, &mut head);
     let mut request = Request::new(worker, client, head, record);
-    let slot = worker.slots.open();
     let mut side = Http2Side::new(body);
     let routed = match read {
         Ok(()) => route::find(&mut request),
