@@ -9,7 +9,7 @@ mod idle;
 mod stream;
 mod tcp_info;
 
-pub use http2::{Http2Connections, LocalExecutor, Pipe, PipeBody, handshake, pipe};
+pub use http2::{Http2Connections, Http2Place, LocalExecutor, Pipe, PipeBody, handshake, pipe};
 pub use idle::{IdlePool, TargetConnection};
 pub use stream::Stream;
 pub use tcp_info::bytes_acknowledged;

@@ -168,11 +168,11 @@ impl<C: ClientSide> Attempt<'_, C> {
                 let body = self.request.head.body;
                 Exchange::Http1(Box::new(Http1Exchange::new(connection, out, self.request.head.method, body)))
             }
-            connecting::Link::Http2 { mut sender, reused } => {
+            connecting::Link::Http2(place) => {
                 let parts = forward::request_parts(self.request, self.service, &target);
                 let parts = parts.map_err(before_sending)?;
                 let asked = (self.request.head.method, self.request.head.body);
-                Exchange::Http2(Box::new(Http2Exchange::new(&mut sender, parts, asked, reused)))
+                Exchange::Http2(Box::new(Http2Exchange::new(place, parts, asked)))
             }
         };
         let mut head = worker.take_response();

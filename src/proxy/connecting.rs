@@ -10,9 +10,8 @@ use super::forward;
 use super::request::Request;
 use super::slots::{Interrupt, Slot};
 use super::worker::Worker;
-use crate::connect::{self, PipeBody, TargetConnection};
+use crate::connect::{self, Http2Place, TargetConnection};
 use crate::snapshot::Service;
-use hyper::client::conn::http2::SendRequest;
 use plimsoll_core::model::{Cause, Causes};
 use plimsoll_core::protocol::uri;
 use plimsoll_core::upstream::{Acquired, Ask, InFlight, Target};
@@ -36,12 +35,7 @@ pub(crate) enum Link {
     /// HTTP/1.1, for this request alone.
     Http1(TargetConnection),
     /// HTTP/2, shared.
-    Http2 {
-        /// Takes requests.
-        sender: SendRequest<PipeBody>,
-        /// Whether others were sent over it before.
-        reused: bool,
-    },
+    Http2(Http2Place),
 }
 
 /// A link to a target whose slot is taken.
@@ -124,7 +118,7 @@ fn kept(worker: &Worker, service: &Service, target: &Arc<Target>, profile: u64, 
         return None;
     }
     if service.connect.http2 {
-        return worker.http2.get(target, profile).map(|sender| Link::Http2 { sender, reused: true });
+        return worker.http2.get(target, profile).map(Link::Http2);
     }
     worker.idle.take(target, profile, worker.slots.tick()).map(Link::Http1)
 }
@@ -141,8 +135,7 @@ async fn new_link(
         return Ok(Link::Http1(connection));
     }
     let sender = connect::handshake(connection.stream).await.map_err(io::Error::other)?;
-    worker.http2.put(&target, profile, sender.clone());
-    Ok(Link::Http2 { sender, reused: false })
+    Ok(Link::Http2(worker.http2.put(&target, profile, sender)))
 }
 
 struct Race<'a> {

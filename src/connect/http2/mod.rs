@@ -1,4 +1,4 @@
-//! Connections to targets that speak HTTP/2, by hyper: one a target, profile and worker, shared by its requests.
+//! Connections to targets that speak HTTP/2, by hyper: few a target, profile and worker, shared by its requests.
 
 mod pipe;
 
@@ -10,8 +10,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use plimsoll_core::model::{Cause, Causes};
 use plimsoll_core::upstream::Target;
 use rustc_hash::FxHashMap;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,9 +37,41 @@ const CONNECTION_WINDOW: u32 = 1 << 20;
 /// A connection whose target does not answer a PING for so long is given up: a target that vanished sends no FIN.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 
+/// Requests that a connection carries at a time; those that come then get another one. Servers should allow as many at least
+/// (RFC 9113 §5.1.2), and what is over a target's limit would wait in hyper, in a queue without a bound.
+const STREAMS: u32 = 100;
+
+/// A request's place on a connection that it shares. Free again when dropped.
+#[derive(Debug)]
+pub struct Http2Place {
+    /// Takes the request.
+    pub sender: SendRequest<PipeBody>,
+    /// Whether others were sent over the connection before.
+    pub reused: bool,
+    streams: Rc<Cell<u32>>,
+}
+
+impl Http2Place {
+    fn new(sender: SendRequest<PipeBody>, reused: bool, streams: &Rc<Cell<u32>>) -> Self {
+        streams.set(streams.get() + 1);
+        Self { sender, reused, streams: Rc::clone(streams) }
+    }
+}
+
+impl Drop for Http2Place {
+    fn drop(&mut self) {
+        self.streams.set(self.streams.get().saturating_sub(1));
+    }
+}
+
+struct Connection {
+    sender: SendRequest<PipeBody>,
+    streams: Rc<Cell<u32>>,
+}
+
 struct Entry {
     target: Arc<Target>,
-    sender: SendRequest<PipeBody>,
+    connections: Vec<Connection>,
 }
 
 /// HTTP/2 connections of one worker.
@@ -48,29 +81,33 @@ pub struct Http2Connections {
 }
 
 impl Http2Connections {
-    /// The open connection to a target, if there is one.
+    /// A place on an open connection to a target, if one has any.
     #[must_use]
-    pub fn get(&self, target: &Arc<Target>, profile: u64) -> Option<SendRequest<PipeBody>> {
+    pub fn get(&self, target: &Arc<Target>, profile: u64) -> Option<Http2Place> {
         let mut entries = self.entries.borrow_mut();
-        let key = (Arc::as_ptr(target) as usize, profile);
-        let entry = entries.get(&key)?;
-        if entry.sender.is_closed() {
-            entries.remove(&key);
-            return None;
-        }
-        Some(entry.sender.clone())
+        let entry = entries.get_mut(&(Arc::as_ptr(target) as usize, profile))?;
+        entry.connections.retain(|connection| !connection.sender.is_closed());
+        let free = entry.connections.iter().find(|connection| connection.streams.get() < STREAMS)?;
+        Some(Http2Place::new(free.sender.clone(), true, &free.streams))
     }
 
-    /// Keeps a connection for the requests that come.
-    pub fn put(&self, target: &Arc<Target>, profile: u64, sender: SendRequest<PipeBody>) {
-        let entry = Entry { target: Arc::clone(target), sender };
-        self.entries.borrow_mut().insert((Arc::as_ptr(target) as usize, profile), entry);
+    /// Keeps a new connection for the requests that come; a place on it for the one that made it.
+    pub fn put(&self, target: &Arc<Target>, profile: u64, sender: SendRequest<PipeBody>) -> Http2Place {
+        let streams = Rc::default();
+        let place = Http2Place::new(sender.clone(), false, &streams);
+        let mut entries = self.entries.borrow_mut();
+        let entry = entries
+            .entry((Arc::as_ptr(target) as usize, profile))
+            .or_insert_with(|| Entry { target: Arc::clone(target), connections: Vec::new() });
+        entry.connections.push(Connection { sender, streams });
+        place
     }
 
     /// Lets go of connections that closed, or lead to a target that went. Called once a tick.
     pub fn sweep(&self) {
         self.entries.borrow_mut().retain(|_, entry| {
-            !entry.sender.is_closed() && !entry.target.causes().intersects(Causes::CUT_OFF.with(Cause::Draining))
+            entry.connections.retain(|connection| !connection.sender.is_closed());
+            !entry.connections.is_empty() && !entry.target.causes().intersects(Causes::CUT_OFF.with(Cause::Draining))
         });
     }
 

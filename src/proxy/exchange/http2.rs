@@ -1,6 +1,6 @@
 //! A request on a shared HTTP/2 connection to a target.
 
-use crate::connect::{Pipe, PipeBody, pipe};
+use crate::connect::{Http2Place, Pipe, pipe};
 use crate::proxy::body::{ClientSide, Part, Upload};
 use crate::proxy::failure::Failure;
 use crate::proxy::trailers;
@@ -9,7 +9,6 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame};
 use hyper::body::Incoming;
-use hyper::client::conn::http2::SendRequest;
 use plimsoll_core::protocol::{BodyLength, Method, ResponseHead};
 use std::future::Future;
 use std::pin::Pin;
@@ -26,28 +25,27 @@ pub(crate) struct Http2Exchange {
     progress: u32,
     /// The target certainly did nothing with it.
     refused: bool,
-    /// The connection had carried requests before.
-    reused: bool,
+    /// On the connection.
+    place: Http2Place,
     method: Method,
 }
 
 impl Http2Exchange {
-    /// Begins a request of this method, with such a body. `reused`: the connection has carried others.
+    /// Begins a request of this method, with such a body.
     #[must_use]
     pub(crate) fn new(
-        sender: &mut SendRequest<PipeBody>,
+        mut place: Http2Place,
         parts: http::request::Parts,
         (method, body): (Method, BodyLength),
-        reused: bool,
     ) -> Self {
         let (feed, source) = pipe();
         let has_body = body != BodyLength::None;
         if !has_body {
             feed.end();
         }
-        let answer = Box::pin(sender.send_request(Request::from_parts(parts, source)));
+        let answer = Box::pin(place.sender.send_request(Request::from_parts(parts, source)));
         let (pipe, sent) = (Some(feed), !has_body);
-        Self { answer: Some(answer), pipe, body: None, sent, progress: 0, refused: false, reused, method }
+        Self { answer: Some(answer), pipe, body: None, sent, progress: 0, refused: false, place, method }
     }
 
     pub(super) fn is_sent(&self) -> bool {
@@ -72,7 +70,7 @@ impl Http2Exchange {
 
     /// Whether it failed with a connection that others had used, in a way that says nothing of the target.
     pub(super) fn is_stale(&self) -> bool {
-        self.reused && self.refused
+        self.place.reused && self.refused
     }
 
     pub(super) fn poll_request<C: ClientSide>(

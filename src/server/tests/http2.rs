@@ -270,3 +270,29 @@ async fn a_client_that_opens_no_window_does_not_hold_its_stream_for_ever() {
     std::io::Read::read_to_end(&mut stream, &mut all).unwrap();
     assert!(began.elapsed() < std::time::Duration::from_secs(8), "{:?}", began.elapsed());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_streams_than_a_connection_takes_get_another_one() {
+    let target = echo_target().await;
+    let fixture = Fixture::new(Options { targets: vec![target], protocol: Protocol::Grpc, ..Options::default() });
+    // Each holds its stream open until all have had their first answer.
+    let (mut clients, mut open) = (Vec::new(), Vec::new());
+    for _ in 0..6 {
+        let io = TokioIo::new(TcpStream::connect(fixture.address).await.unwrap());
+        let (client, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+        tokio::spawn(connection);
+        clients.push(client);
+    }
+    for number in 0..480 {
+        let (sender, receiver) = tokio::sync::mpsc::channel::<Bytes>(1);
+        let stream = futures_util::stream::unfold(receiver, |mut receiver| async {
+            receiver.recv().await.map(|bytes| (Ok::<_, Infallible>(Frame::data(bytes)), receiver))
+        });
+        let request = Request::post("http://shop/").body(StreamBody::new(Box::pin(stream))).unwrap();
+        sender.send(Bytes::from("one")).await.unwrap();
+        let mut response = clients[number % 6].send_request(request).await.unwrap();
+        let frame = response.frame().await.unwrap().unwrap();
+        assert_eq!(frame.into_data().unwrap(), "one");
+        open.push((sender, response));
+    }
+}
