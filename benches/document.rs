@@ -84,6 +84,7 @@ fn steps(criterion: &mut Criterion) {
                     listeners: &listeners,
                     previous,
                     folder: Path::new("."),
+                    kept: None,
                     now_ms: 0,
                 })
                 .expect("the document is sound")

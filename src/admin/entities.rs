@@ -62,7 +62,7 @@ pub(super) async fn upstream(ask: Ask) -> Answer {
 pub(super) async fn targets(ask: Ask) -> Answer {
     let view = ask.gateway.view();
     let Some(planned) = find_upstream(&view, ask.name(0)) else { return not_found() };
-    let mut targets = written(&view, planned).map(|upstream| upstream.targets.clone()).unwrap_or_default();
+    let mut targets = written_targets(&view, planned).to_vec();
     targets.extend(discovered(planned));
     list(targets.iter().map(target_json).collect())
 }
@@ -133,6 +133,11 @@ pub(super) fn find_upstream<'a>(view: &'a View, asked: &str) -> Option<&'a Plann
 
 fn written<'a>(view: &'a View, planned: &PlannedUpstream) -> Option<&'a Upstream> {
     view.parsed.upstreams.iter().find(|upstream| upstream.name == planned.name)
+}
+
+/// Targets that the document itself has for it.
+pub(super) fn written_targets<'a>(view: &'a View, planned: &PlannedUpstream) -> &'a [Target] {
+    written(view, planned).map_or(&[], |upstream| &upstream.targets)
 }
 
 /// Every upstream of the plan, as an entity.

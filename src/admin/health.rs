@@ -1,7 +1,7 @@
 //! How targets are, and setting that by hand.
 
 use super::answer::{Answer, empty, message, not_found, ok};
-use super::entities::find_upstream;
+use super::entities::{find_upstream, written_targets};
 use super::routes::{Ask, View};
 use crate::control::{TargetView, UpstreamView};
 use http::StatusCode;
@@ -18,7 +18,7 @@ pub(super) async fn targets(ask: Ask) -> Answer {
     let mut data = if ask.parameter("balancer_health") == Some("1") {
         vec![balancer(&view, planned, &upstream)]
     } else {
-        upstream.targets.iter().map(|one| target(planned, one)).collect()
+        upstream.targets.iter().map(|one| target(&view, planned, one)).collect()
     };
     if ask.parameter("balancer_health") != Some("1") {
         data.extend(planned.unresolved.iter().map(|problem| {
@@ -29,10 +29,12 @@ pub(super) async fn targets(ask: Ask) -> Answer {
     ok(&json!({"data": data.pop()}))
 }
 
-fn target(planned: &PlannedUpstream, one: &TargetView) -> Value {
+fn target(view: &View, planned: &PlannedUpstream, one: &TargetView) -> Value {
+    let written = written_targets(view, planned).iter().find(|written| written.target == one.name);
     let causes: Vec<&str> = one.causes.iter().map(|cause| cause.name()).collect();
     json!({
-        "id": &*one.replica,
+        "id": written.map_or_else(|| one.id.to_string(), |written| written.id.to_string()),
+        "replica": &*one.replica,
         "target": &*one.name,
         "weight": one.weight,
         "health": word(one, is_checked(&planned.settings.healthchecks)),
@@ -74,7 +76,7 @@ fn balancer(view: &View, planned: &PlannedUpstream, upstream: &UpstreamView) -> 
         "id": &*planned.name,
         "name": &*planned.name,
         "health": if some && !below { "HEALTHY" } else { "UNHEALTHY" },
-        "details": {"targets": upstream.targets.iter().map(|one| target(planned, one)).collect::<Vec<_>>()},
+        "details": {"targets": upstream.targets.iter().map(|one| target(view, planned, one)).collect::<Vec<_>>()},
     })
 }
 
@@ -101,7 +103,9 @@ pub(super) async fn set_address_unhealthy(ask: Ask) -> Answer {
 fn set(ask: &Ask, address: Option<&str>, healthy: bool) -> Answer {
     let view = ask.gateway.view();
     let Some(planned) = find_upstream(&view, ask.name(0)) else { return not_found() };
-    if ask.gateway.set_health(&planned.name, ask.name(1), address, healthy) {
+    let targets = written_targets(&view, planned);
+    let target = targets.iter().find(|one| *one.id == *ask.name(1)).map_or_else(|| ask.name(1), |one| &*one.target);
+    if ask.gateway.set_health(&planned.name, target, address, healthy) {
         return empty(StatusCode::NO_CONTENT);
     }
     message(StatusCode::NOT_FOUND, "Target not found")

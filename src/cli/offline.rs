@@ -44,6 +44,7 @@ pub(super) fn compile(document: &Document, folder: &Path) -> Result<Compiled, Ve
         listeners: &default_listeners(&plan),
         previous: None,
         folder,
+        kept: None,
         now_ms: clock::now_ms(),
     })
 }

@@ -68,6 +68,9 @@ async fn serve(serving: &Serving, signals: &mut Signals) {
                 // Not here: a signal to stop must not wait for it. What it comes to is in the log.
                 tokio::spawn(async move { handle.reload().await });
             }
+            _ = signals.upgrade.recv() => {
+                tracing::warn!("this version cannot hand its sockets to a new binary (USR2): it serves on");
+            }
             _ = signals.reopen.recv() => {
                 tracing::info!("opening log files again");
                 serving.handle().telemetry().reopen_access_log();
@@ -88,6 +91,8 @@ struct Signals {
     stop: Stop,
     reload: Signal,
     reopen: Signal,
+    /// Taken, so that it does not end the process.
+    upgrade: Signal,
 }
 
 struct Stop {
@@ -98,7 +103,8 @@ struct Stop {
 impl Signals {
     fn install() -> std::io::Result<Self> {
         let stop = Stop { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
-        Ok(Self { stop, reload: signal(SignalKind::hangup())?, reopen: signal(SignalKind::user_defined1())? })
+        let (reload, reopen) = (signal(SignalKind::hangup())?, signal(SignalKind::user_defined1())?);
+        Ok(Self { stop, reload, reopen, upgrade: signal(SignalKind::user_defined2())? })
     }
 }
 

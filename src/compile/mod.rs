@@ -14,13 +14,14 @@ mod settings;
 
 pub(crate) use services::is_unresolved;
 
-use crate::snapshot::Snapshot;
+use crate::snapshot::{self, Snapshot};
 use crate::telemetry::Telemetry;
 use crate::tls::{TargetTls, TicketKeys};
 use plimsoll_core::config::{DocumentProblem, Listener};
 use plimsoll_core::model::Problem;
 use plimsoll_core::plan::Plan;
 use plimsoll_core::upstream::Upstream;
+use rustc_hash::FxHashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -38,6 +39,9 @@ pub struct Input<'a> {
     pub previous: Option<&'a Compiled>,
     /// What paths are relative to.
     pub folder: &'a Path,
+    /// Listeners that were compiled of the same document, to be used again: their certificates' files may be in the middle
+    /// of a change that nobody has said yet.
+    pub kept: Option<&'a FxHashMap<Arc<str>, Arc<snapshot::Listener>>>,
     /// Milliseconds since the Unix epoch, for certificates that have run out.
     pub now_ms: u64,
 }
@@ -75,7 +79,10 @@ impl Compiler {
         let mut problems = Vec::new();
         let mut warnings = Vec::new();
         let services = services::compile(self, input, &mut problems, &mut warnings);
-        let listeners = listeners::compile(self, input, &mut problems, &mut warnings);
+        let listeners = match input.kept {
+            Some(kept) => kept.clone(),
+            None => listeners::compile(self, input, &mut problems, &mut warnings),
+        };
         let rules = routes::router(input, &mut problems);
         let (Some((router, left_out)), true) = (rules, problems.is_empty()) else {
             problems.sort_by(|one, other| (one.place, &one.message).cmp(&(other.place, &other.message)));

@@ -102,6 +102,8 @@ fn read_document(said: Said, running: Option<&Known>, folder: PathBuf) -> Result
     // A document from the network that says nothing of the gateway changes nothing of it.
     if said.source == Source::Post && document.gateway.is_none() {
         document.gateway = gateway;
+        let written = running.iter().flat_map(|known| &known.document.written);
+        document.written.extend(written.filter(|written| written.pointer.starts_with("/gateway")).cloned());
     }
     let warnings = warnings.iter().map(|warning| warning.render(&said.file, &said.text, false)).collect();
     Ok(Known { document: Arc::new(document), said, warnings })
@@ -131,6 +133,7 @@ fn make(
         listeners: &listeners,
         previous: previous.map(|previous| &previous.compiled),
         folder: &workshop.folder,
+        kept: previous.filter(|_| !is_said).map(|previous| &previous.compiled.snapshot.listeners),
         now_ms: clock::now_ms(),
     });
     let compiled = compiled.map_err(|problems| {

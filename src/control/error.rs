@@ -53,6 +53,21 @@ pub enum ApplyError {
 }
 
 impl ApplyError {
+    /// Places and messages, without the document's lines: those may hold secrets, and logs are read by many.
+    #[must_use]
+    pub fn brief(&self) -> String {
+        let (file, problems): (&str, &[DocumentProblem]) = match self {
+            Self::Document(problems) => (problems.file(), problems.list()),
+            Self::Compile { file, problems, .. } => (file, problems),
+            other => return other.to_string(),
+        };
+        let line = |problem: &DocumentProblem| {
+            let help = problem.help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
+            format!("{file}:{}:{}: {}{help}", problem.place.line, problem.place.column, problem.message)
+        };
+        problems.iter().map(line).collect::<Vec<_>>().join("; ")
+    }
+
     /// Whether the document is at fault, rather than the machine.
     #[must_use]
     pub const fn is_input(&self) -> bool {

@@ -250,6 +250,7 @@ fn first_shared(workshop: &Workshop, telemetry: &Arc<Telemetry>) -> Result<Share
         listeners: &[],
         previous: None,
         folder: &workshop.folder,
+        kept: None,
         now_ms: clock::now_ms(),
     });
     let snapshot = empty.map_err(|_| ApplyError::Internal)?.snapshot;

@@ -117,7 +117,7 @@ impl Handle {
         self.common.changes.subscribe()
     }
 
-    /// Sets targets healthy or unhealthy by hand: those of the upstream that have this `host:port`, address or replica's
+    /// Sets targets healthy or unhealthy by hand: those of the upstream that have this `host:port`, address, id or replica's
     /// name; and this address, where one is given. `false`: there is none.
     #[must_use = "false: there is no such target"]
     pub fn set_health(&self, upstream: &str, target: &str, address: Option<&str>, healthy: bool) -> bool {
@@ -127,9 +127,8 @@ impl Handle {
         for member in upstream.pool().targets() {
             let one = &member.target;
             let is_at = |text: &str| one.address.to_string() == text;
-            if (*one.name != *target && *one.replica != *target && !is_at(target))
-                || address.is_some_and(|address| !is_at(address))
-            {
+            let is_it = *one.name == *target || *one.replica == *target || one.id.to_string() == target;
+            if (!is_it && !is_at(target)) || address.is_some_and(|address| !is_at(address)) {
                 continue;
             }
             found = true;

@@ -22,7 +22,10 @@ impl Reconciler {
     pub(super) fn publish(&mut self, built: Built) -> Result<Applied, ApplyError> {
         if built.is_new {
             let before = self.bound.bind(&built.listeners)?;
-            if let Err(error) = self.settings.apply(built.gateway(), &self.workshop.folder, &self.common.shared) {
+            let settings = &mut self.settings;
+            if let Err(error) =
+                settings.apply(built.gateway(), &self.workshop.folder, &self.common.shared, built.is_said)
+            {
                 self.bound.back_to(before);
                 return Err(error);
             }
@@ -55,7 +58,11 @@ impl Reconciler {
         for (planned, upstream) in built.plan.upstreams.iter().zip(&built.upstreams) {
             self.look_after(planned, upstream);
         }
-        self.sources.follow(&built.known.document);
+        if built.is_said
+            && let Some(stopped) = self.sources.follow(&built.known.document)
+        {
+            self.forget_provider(stopped);
+        }
         self.bound.close_all_but(&built.listeners);
         self.names.only(plimsoll_core::plan::names_wanted(&built.known.document));
         self.note_applied(&built, previous.as_deref());
@@ -113,8 +120,11 @@ impl Reconciler {
         let mut registry = self.workshop.registry.lock();
         registry.tell(&upstream.id);
         let targets = registry.probed(&upstream.id);
-        drop(registry);
         let settings = &planned.settings;
+        if upstream.pool().passive().is_none() {
+            registry.forget_passive(&upstream.id);
+        }
+        drop(registry);
         let decided_elsewhere = self.health() == DockerHealth::Only && *planned.id.provider == *"docker";
         let checks = if decided_elsewhere { ActiveChecks::default() } else { settings.healthchecks.active.clone() };
         let options =
@@ -127,7 +137,8 @@ impl Reconciler {
         let now_ms = clock::now_ms();
         if built.is_new {
             telemetry.set(&metric::CONFIG_GENERATION, &[], float(self.generation));
-            for warning in built.known.warnings.iter().chain(&built.compiled.warnings) {
+            // Those of a document that stays were told when it was said.
+            for warning in built.known.warnings.iter().chain(&built.compiled.warnings).filter(|_| built.is_said) {
                 tracing::warn!("{}", warning.trim_end());
             }
             let (routes, services, upstreams) =
@@ -170,7 +181,7 @@ impl Reconciler {
     pub(super) fn note_refused(&self, error: &ApplyError) {
         self.common.shared.telemetry.set(&metric::CONFIG_RELOAD_OK, &[], 0.0);
         let mut view = View::clone(&self.common.view.load());
-        view.last_error = Some(error.to_string().into());
+        view.last_error = Some(error.brief().into());
         self.show(view);
     }
 }

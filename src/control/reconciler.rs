@@ -137,7 +137,20 @@ impl Reconciler {
         docker.map(|docker| docker.health).unwrap_or_default()
     }
 
+    /// A provider runs no longer, since no document asks for it: nothing that it said is true.
+    pub(super) fn forget_provider(&mut self, name: Arc<str>) {
+        let nothing = Facts { freshness: Freshness::Fresh, ..nothing_yet(&name) };
+        self.take_facts(nothing);
+        Arc::make_mut(&mut self.facts).retain(|facts| facts.provider != name);
+        self.show_providers();
+    }
+
     fn take_facts(&mut self, facts: Facts) {
+        let is_known = |known: &Facts| known.provider == facts.provider && known.freshness != Freshness::Waiting;
+        // One that begins anew, with other settings, knows nothing yet: what was known holds until it does.
+        if facts.freshness == Freshness::Waiting && self.facts.iter().any(is_known) {
+            return;
+        }
         let marked = self.workshop.registry.lock().mark(&facts, self.health());
         if marked.cut_off {
             self.server.targets_cut_off();
@@ -246,7 +259,7 @@ impl Reconciler {
 
     /// A document was not applied: everything stays, and says so.
     fn refuse(&mut self, error: ApplyError, reply: Reply) {
-        tracing::error!("the document was not applied: {error}");
+        tracing::error!("the document was not applied: {}", error.brief());
         self.note_refused(&error);
         if let Some(reply) = reply {
             drop(reply.send(Err(error)));

@@ -6,6 +6,7 @@
 use super::causes::{Readiness, Said};
 use crate::telemetry::{Series, Telemetry};
 use plimsoll_core::config::DockerHealth;
+use plimsoll_core::health::Checker;
 use plimsoll_core::model::{Cause, Causes, Facts, Freshness, Replica, TargetId, TargetState, UpstreamId};
 use plimsoll_core::plan::{Member as Planned, Plan, PlannedUpstream};
 use plimsoll_core::upstream::{Member, Pool, Signal, Target, Upstream};
@@ -186,6 +187,16 @@ impl Registry {
             for known in self.upstreams.values_mut() {
                 known.targets.retain(|_, target| target.left.is_none_or(|left| left >= oldest));
             }
+        }
+    }
+
+    /// Takes passive verdicts back: without passive checks nothing would ever correct them.
+    pub(super) fn forget_passive(&self, id: &UpstreamId) {
+        let Some(known) = self.upstreams.get(id) else { return };
+        let found = known.targets.values().map(|known| &known.target);
+        let judged = |target: &&Arc<Target>| target.counters().unhealthy == Some(Checker::Passive);
+        if found.filter(judged).fold(false, |changed, target| target.forget_checks() | changed) {
+            known.upstream.changed();
         }
     }
 

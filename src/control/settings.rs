@@ -6,7 +6,7 @@ use super::limits;
 use crate::proxy::worker::Shared;
 use crate::telemetry::log::LogHandle;
 use crate::telemetry::{AccessFormat, AccessSink, Telemetry};
-use plimsoll_core::config::{AccessLog, AccessLogFormat, Gateway, LogPath};
+use plimsoll_core::config::{AccessLog, AccessLogFormat, AdminAddress, Gateway, LogPath};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -30,7 +30,13 @@ impl Settings {
     ///
     /// # Errors
     /// The access log cannot be opened: then nothing changed.
-    pub(super) fn apply(&mut self, gateway: &Gateway, folder: &Path, shared: &Shared) -> Result<(), ApplyError> {
+    pub(super) fn apply(
+        &mut self,
+        gateway: &Gateway,
+        folder: &Path,
+        shared: &Shared,
+        is_said: bool,
+    ) -> Result<(), ApplyError> {
         if gateway.access_log != self.access_log {
             set_access_log(gateway.access_log.as_ref(), folder, &shared.telemetry)?;
             self.access_log.clone_from(&gateway.access_log);
@@ -43,7 +49,9 @@ impl Settings {
             log.set_level(&gateway.log.level);
             self.level = Arc::clone(&gateway.log.level);
         }
-        self.tell_fixed(gateway);
+        if is_said {
+            self.tell_fixed(gateway);
+        }
         Ok(())
     }
 
@@ -55,7 +63,7 @@ impl Settings {
             ("cpu_affinity", started.cpu_affinity != gateway.cpu_affinity),
             ("metrics", started.metrics != gateway.metrics),
             ("log.format", started.log.json != gateway.log.json),
-            ("admin", started.admin.as_ref().map(|a| &a.address) != gateway.admin.as_ref().map(|a| &a.address)),
+            ("admin", door(started) != door(gateway)),
             ("status", started.status != gateway.status),
         ];
         let changed: Vec<&str> = fixed.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect();
@@ -63,6 +71,11 @@ impl Settings {
             tracing::warn!("gateway settings that take effect at the next start: {}", changed.join(", "));
         }
     }
+}
+
+/// What of the admin API is settled at the start. What `POST /config` may say follows every document.
+fn door(gateway: &Gateway) -> Option<(&AdminAddress, Option<&Arc<str>>)> {
+    gateway.admin.as_ref().map(|admin| (&admin.address, admin.token_file.as_ref()))
 }
 
 fn set_access_log(log: Option<&AccessLog>, folder: &Path, telemetry: &Telemetry) -> Result<(), ApplyError> {

@@ -17,8 +17,9 @@ use tokio::task::JoinHandle;
 /// Names under which the document's providers give facts.
 const DOCKER: &str = "docker";
 const PROCESS: &str = "process";
-/// How long the end waits for processes that were told to stop. What is left then, their guards kill.
-const STOPPED: Duration = Duration::from_secs(3);
+/// How long the end waits for processes beyond what they are given between TERM and KILL. What is left then, their guards
+/// kill.
+const STOPPED: Duration = Duration::from_secs(2);
 
 /// A provider that runs.
 struct Source {
@@ -74,27 +75,31 @@ impl Sources {
         self.running.iter().map(|source| &source.name)
     }
 
-    /// Starts, changes and stops what the document asks for.
-    pub(super) fn follow(&mut self, document: &Document) {
-        self.follow_docker(document);
+    /// Starts, changes and stops what a document that was said asks for. The name of one that runs no longer.
+    pub(super) fn follow(&mut self, document: &Document) -> Option<Arc<str>> {
         self.follow_processes(document);
+        self.follow_docker(document)
     }
 
-    fn follow_docker(&mut self, document: &Document) {
+    fn follow_docker(&mut self, document: &Document) -> Option<Arc<str>> {
         if self.is_given(DOCKER) {
-            return;
+            return None;
         }
-        let wanted = docker_of(document);
-        if self.docker.as_ref().map(|docker| &docker.settings) == wanted.as_ref() {
-            return;
+        let known = self.docker.as_ref().map(|docker| &docker.settings);
+        let wanted = docker_of(document, known);
+        if known == wanted.as_ref() {
+            return None;
         }
+        let ran = known.is_some();
         self.stop(DOCKER);
         self.docker = None;
         if let Some(settings) = wanted {
             let provider = Docker::new(DockerOptions::new(settings.clone()));
             self.docker = Some(DockerSource { settings, status: provider.status(), told: (0, 0) });
             self.run(DOCKER.into(), Box::new(provider));
+            return None;
         }
+        ran.then(|| DOCKER.into())
     }
 
     fn follow_processes(&mut self, document: &Document) {
@@ -160,7 +165,7 @@ impl Sources {
         for source in self.running.drain(..) {
             if *source.name == *PROCESS && !self.given.contains(&source.name) {
                 let abort = source.task.abort_handle();
-                if tokio::time::timeout(STOPPED, source.task).await.is_err() {
+                if tokio::time::timeout(ProcessOptions::default().stop_grace + STOPPED, source.task).await.is_err() {
                     abort.abort();
                 }
             } else {
@@ -180,14 +185,14 @@ async fn forward(provider: Box<dyn Provider>, to: mpsc::Sender<Facts>) {
 }
 
 /// The Docker provider that a document asks for: one that it writes; else, where it has no `providers`, the default one if
-/// there is an engine.
-fn docker_of(document: &Document) -> Option<DockerProvider> {
+/// there is an engine. Once it runs it stays, though the engine's socket be gone for a while.
+fn docker_of(document: &Document, known: Option<&DockerProvider>) -> Option<DockerProvider> {
     let providers = document.gateway.as_ref().map(|gateway| &gateway.providers);
     if providers.is_some_and(|providers| providers.written) {
         return providers.and_then(|providers| providers.docker.clone());
     }
     let settings = DockerProvider::default();
-    DockerOptions::new(settings.clone()).finds_engine().then_some(settings)
+    (known == Some(&settings) || DockerOptions::new(settings.clone()).finds_engine()).then_some(settings)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "events are far below 2^52")]

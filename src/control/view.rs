@@ -1,7 +1,7 @@
 //! What others are shown of the gateway.
 
 use plimsoll_core::config::Document;
-use plimsoll_core::model::{Causes, Freshness, Problem, UpstreamId};
+use plimsoll_core::model::{Causes, Freshness, Problem, TargetId, UpstreamId};
 use plimsoll_core::plan::Plan;
 use plimsoll_core::upstream::Upstream;
 use std::collections::BTreeMap;
@@ -70,6 +70,8 @@ pub struct UpstreamView {
 /// A target at one moment.
 #[derive(Clone, Debug)]
 pub struct TargetView {
+    /// Who it is.
+    pub id: TargetId,
     /// `host:port`.
     pub name: Arc<str>,
     /// Its container's or process's name; as `name` where it has none.
@@ -109,6 +111,7 @@ impl View {
 fn targets(upstream: &Upstream) -> Vec<TargetView> {
     let pool = upstream.pool();
     let targets = pool.targets().iter().map(|member| TargetView {
+        id: member.target.id.clone(),
         name: Arc::clone(&member.target.name),
         replica: Arc::clone(&member.target.replica),
         address: member.target.address,

@@ -129,6 +129,10 @@ impl Job {
         if self.target.causes().intersects(LEFT_ALONE) {
             return;
         }
+        // A reload may have taken these checks away: nothing would ever correct their verdict.
+        if !std::ptr::eq(checks, Arc::as_ptr(&self.checks.load())) {
+            return;
+        }
         let Some(verdict) = self.target.probed(&checks.rules, probed.outcome) else { return };
         let (upstream, target, replica) = (&*checks.name, &*self.target.name, &*self.target.replica);
         match verdict {

@@ -231,8 +231,6 @@ pub enum Discover {
         labels: Vec<(Arc<str>, Arc<str>)>,
         /// The container's port; `None`: the label's, or the only exposed one.
         port: Option<u16>,
-        /// The network to reach it by.
-        network: Option<Arc<str>>,
     },
     /// Processes that Plimsoll starts and watches.
     Process(ProcessSource),

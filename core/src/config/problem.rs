@@ -96,6 +96,12 @@ impl Problems {
         Self { file: file.into(), text: text.into(), list }
     }
 
+    /// What messages call the document.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
     /// The problems, sorted by place.
     #[must_use]
     pub fn list(&self) -> &[DocumentProblem] {

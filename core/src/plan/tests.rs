@@ -127,13 +127,7 @@ impl World {
 }
 
 fn docker(project: &str, service: &str) -> Discover {
-    Discover::Docker {
-        project: Some(project.into()),
-        service: Some(service.into()),
-        labels: Vec::new(),
-        port: None,
-        network: None,
-    }
+    Discover::Docker { project: Some(project.into()), service: Some(service.into()), labels: Vec::new(), port: None }
 }
 
 fn addresses(plan: &Plan, upstream: &str) -> Vec<String> {

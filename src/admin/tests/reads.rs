@@ -80,6 +80,11 @@ async fn a_target_that_is_set_unhealthy_by_hand_gets_nothing_until_it_is_set_hea
     assert_eq!(bench.get("/upstreams/pool/health?balancer_health=1").await.1["data"]["health"], "HEALTHY");
     assert_eq!(set(format!("/upstreams/pool/targets/{target}/{target}/healthy")).await, 204);
     assert_eq!(health().await[0], (json!("HEALTHCHECKS_OFF"), json!([])));
+    // By the id that either list has for it.
+    let id = bench.get("/upstreams/pool/targets").await.1["data"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(bench.get("/upstreams/pool/health").await.1["data"][0]["id"], id.as_str());
+    assert_eq!(set(format!("/upstreams/pool/targets/{id}/unhealthy")).await, 204);
+    assert_eq!(health().await[0].0, "UNHEALTHY");
     assert_eq!(set("/upstreams/pool/targets/10.9.9.9:1/unhealthy".to_owned()).await, 404);
     assert_eq!(set(format!("/upstreams/pool/targets/{target}/10.9.9.9:1/unhealthy")).await, 404);
 }

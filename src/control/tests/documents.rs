@@ -46,7 +46,7 @@ async fn a_document_with_a_mistake_changes_nothing_and_says_so() {
         assert!(error.is_input(), "{error}");
         assert!(error.to_string().contains(expected), "{error}");
         assert_eq!(handle.snapshot().generation, generation);
-        assert_eq!(handle.view().last_error.as_deref(), Some(&*error.to_string()));
+        assert_eq!(handle.view().last_error.as_deref(), Some(&*error.brief()));
         let metrics = handle.telemetry().render(crate::telemetry::clock::now());
         assert!(metrics.contains("plimsoll_config_last_reload_successful 0"), "{metrics}");
         assert_eq!(body(&running, "web.test").await, "200 one");

@@ -91,7 +91,6 @@ impl Builder<'_> {
                 service: docker.text("service"),
                 labels: docker.pairs("labels"),
                 port: docker.optional_integer("port"),
-                network: docker.text("network"),
             });
         }
         if let Some(process) = record.record("process") {

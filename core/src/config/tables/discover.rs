@@ -29,7 +29,7 @@ static DOCKER: Table = Table {
         .example("{tier: web}"),
         field("port", Kind::Integer(1, 65535), "The container's port. Default: its label's, or the only exposed one.")
             .example("8000"),
-        field("network", Kind::Text(&rule::FILLED), "The network to reach it by.").example("front"),
+        later("network", "The network to reach it by."),
     ],
 };
 
