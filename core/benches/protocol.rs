@@ -3,7 +3,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use plimsoll_core::protocol::forward::{ForwardRequest, ForwardResponse, write_request, write_response};
-use plimsoll_core::protocol::h1::{ChunkDecoder, HeadScan, parse_request, parse_response};
+use plimsoll_core::protocol::h1::{ChunkDecoder, parse_request, parse_response};
 use plimsoll_core::protocol::{HeadLimits, Method, RequestHead, ResponseHead, Version, uri};
 use std::hint::black_box;
 
@@ -24,8 +24,7 @@ const LIMITS: HeadLimits = HeadLimits { request_line: 8192, headers: 32 * 1024, 
 
 /// Finds, reads and forwards a request's head, as the data path does for each request.
 fn request(bytes: &[u8], head: &mut RequestHead, path: &mut Vec<u8>, joined: &mut Vec<u8>, out: &mut Vec<u8>) {
-    let range = HeadScan::new().find(bytes).expect("a good head").expect("a whole head");
-    parse_request(&bytes[range], &LIMITS, head).expect("a good head");
+    parse_request(bytes, &LIMITS, head).expect("a good head").expect("a whole head");
     uri::normalise_path(head.path(), path);
     uri::join_path(false, Some(b"/"), path, 0, false, joined);
     let forward = ForwardRequest {
@@ -52,8 +51,7 @@ fn request(bytes: &[u8], head: &mut RequestHead, path: &mut Vec<u8>, joined: &mu
 
 /// Finds, reads and forwards a response's head.
 fn response(bytes: &[u8], head: &mut ResponseHead, out: &mut Vec<u8>) {
-    let range = HeadScan::new().find(bytes).expect("a good head").expect("a whole head");
-    parse_response(&bytes[range], Method::Get, head).expect("a good head");
+    parse_response(bytes, Method::Get, head).expect("a good head").expect("a whole head");
     let forward = ForwardResponse {
         version: Version::Http11,
         keep_alive: true,

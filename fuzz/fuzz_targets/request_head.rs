@@ -9,9 +9,8 @@ use plimsoll_core::protocol::{HeadLimits, Known, RequestHead};
 const LIMITS: HeadLimits = HeadLimits { request_line: 8192, headers: 32 * 1024, count: 100 };
 
 fn read(bytes: &[u8]) -> Option<RequestHead> {
-    let range = HeadScan::new().find(bytes).ok()??;
     let mut head = RequestHead::new();
-    parse_request(&bytes[range], &LIMITS, &mut head).ok()?;
+    parse_request(bytes, &LIMITS, &mut head).ok()??;
     Some(head)
 }
 

@@ -7,9 +7,8 @@ use plimsoll_core::protocol::h1::{HeadScan, parse_response};
 use plimsoll_core::protocol::{BodyLength, Known, Method, ResponseHead, Version};
 
 fn read(bytes: &[u8], request: Method) -> Option<ResponseHead> {
-    let range = HeadScan::new().find(bytes).ok()??;
     let mut head = ResponseHead::new();
-    parse_response(&bytes[range], request, &mut head).ok()?;
+    parse_response(bytes, request, &mut head).ok()??;
     Some(head)
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Input, mistake};
 use crate::snapshot::{Route, Service};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Telemetry, place_json};
 use plimsoll_core::config::{DocumentProblem, PathHandling, Protocol};
 use plimsoll_core::model::Problem;
 use plimsoll_core::plan::{Plan, PlannedRoute};
@@ -15,11 +15,14 @@ pub(super) fn compile(telemetry: &Telemetry, plan: &Plan, services: &[Arc<Servic
         let route = &planned.route;
         let service = planned.service.and_then(|index| services.get(index)).map(Arc::clone);
         let service_name = service.as_ref().map_or("", |service| &*service.name);
+        let upstream_name = service.as_ref().map_or("", |service| &*service.upstream.name);
+        let logged = place_json(&route.name, service_name, upstream_name);
         let secure = |protocol: &Protocol| protocol.is_tls();
         let https_only = route.protocols.iter().any(secure) && route.protocols.iter().all(secure);
         Arc::new(Route {
             name: Arc::clone(&route.name),
             series: telemetry.route(service_name, &route.name),
+            logged,
             service,
             https_redirect: https_only.then_some(route.https_redirect_status_code),
             strip_path: route.strip_path,

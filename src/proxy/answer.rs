@@ -5,6 +5,7 @@ use super::request::Request;
 use plimsoll_core::protocol::answer::{error_body, negotiate};
 use plimsoll_core::protocol::status::reason_phrase;
 use plimsoll_core::protocol::{Known, Method, RequestHead, uri};
+use std::time::Duration;
 
 /// An answer that the gateway makes itself.
 pub(crate) struct Answer {
@@ -28,7 +29,7 @@ impl Answer {
         if let Failure::HttpsRequired(status) = failure {
             answer.require_https(*status, request);
         }
-        let headers = request.snapshot().settings.headers;
+        let headers = request.settings().headers;
         if headers.server {
             answer.fields.push(("server", crate::telemetry::SERVER.into()));
         }
@@ -110,20 +111,27 @@ fn push_name(name: &str, out: &mut Vec<u8>) {
     }
 }
 
+fn push_millis(duration: Duration, out: &mut Vec<u8>) {
+    match duration.as_secs() * 1000 + u64::from(duration.subsec_millis()) {
+        0 => out.push(b'0'),
+        millis => out.extend_from_slice(itoa::Buffer::new().format(millis).as_bytes()),
+    }
+}
+
 /// The lines that the gateway adds to a target's answer.
 pub(crate) fn added(request: &Request, out: &mut Vec<u8>) {
-    let headers = request.snapshot().settings.headers;
+    let headers = request.settings().headers;
     let record = &request.record;
     if headers.via {
         out.extend_from_slice(b"Via: 1.1 plimsoll\r\n");
     }
     if headers.latency {
         let upstream = record.upstream_duration.unwrap_or_default();
-        let total = record.answered.map_or(upstream, |answered| answered.saturating_duration_since(record.started));
+        let total = record.answered.unwrap_or(upstream);
         out.extend_from_slice(b"X-Kong-Upstream-Latency: ");
-        out.extend_from_slice(itoa::Buffer::new().format(upstream.as_millis()).as_bytes());
+        push_millis(upstream, out);
         out.extend_from_slice(b"\r\nX-Kong-Proxy-Latency: ");
-        out.extend_from_slice(itoa::Buffer::new().format(total.saturating_sub(upstream).as_millis()).as_bytes());
+        push_millis(total.saturating_sub(upstream), out);
         out.extend_from_slice(b"\r\n");
     }
     if headers.request_id {

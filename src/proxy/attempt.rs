@@ -51,9 +51,12 @@ pub(crate) async fn attempts<C: ClientSide>(
     let mut tried = Tried::new();
     let mut hold = Hold::default();
     let mut repeats = Repeats::default();
-    slot.arm_request(request.snapshot().settings.timeouts.request);
+    slot.arm_request(request.settings().timeouts.request);
     loop {
-        let (service, in_flight, began) = pick(request, client, slot, &mut hold, &mut tried).await?;
+        let (service, in_flight, began) = match pick_at_once(request, &tried) {
+            Some(picked) => picked,
+            None => pick(request, client, slot, &mut hold, &mut tried).await?,
+        };
         request.record.attempts += 1;
         let mut attempt =
             Attempt { request: &mut *request, client: &mut *client, slot, service: &service, fresh: repeats.fresh };
@@ -61,7 +64,9 @@ pub(crate) async fn attempts<C: ClientSide>(
         let now = worker.now();
         let took = now.saturating_duration_since(began);
         request.record.upstream_duration = Some(took);
-        request.record.answered = Some(now);
+        let started = request.record.started;
+        let since = if began == started { took } else { now.saturating_duration_since(started) };
+        request.record.answered = Some(since);
         let failed = match result {
             Ok(answered) => {
                 answered.in_flight.target().record_latency(took, now);
@@ -80,6 +85,24 @@ pub(crate) async fn attempts<C: ClientSide>(
     }
 }
 
+/// What [`pick`] comes to for nearly all first attempts, without a future.
+#[inline]
+fn pick_at_once(request: &Request, tried: &Tried) -> Option<(Arc<Service>, InFlight, Instant)> {
+    if !tried.is_empty() || request.record.attempts > 0 || request.record.held > Duration::ZERO {
+        return None;
+    }
+    let service = request.service().filter(|service| !service.unresolved)?;
+    // It begins where the request does: a look at the clock costs more than what lies between.
+    let now = request.record.asked;
+    let ask = Ask { tried: &[], now, key: 0 };
+    match request.worker.with_rng(|rng| service.upstream.acquire(&ask, rng)) {
+        Acquired::Got(in_flight) if in_flight.generation() <= request.generation() => {
+            Some((Arc::clone(service), in_flight, now))
+        }
+        _ => None,
+    }
+}
+
 /// A target for the next attempt, the service that it is made for, and when it begins.
 async fn pick<C: ClientSide>(
     request: &mut Request,
@@ -89,9 +112,9 @@ async fn pick<C: ClientSide>(
     tried: &mut Tried,
 ) -> Result<(Arc<Service>, InFlight, Instant), Failure> {
     let worker = Rc::clone(&request.worker);
+    let mut again = !tried.is_empty() || request.record.held > Duration::ZERO;
     loop {
-        let (service, generation) =
-            current_service(request, !tried.is_empty() || request.record.held > Duration::ZERO)?;
+        let (service, generation) = current_service(request, again)?;
         if service.unresolved {
             return Err(Failure::NameNotResolved);
         }
@@ -99,13 +122,17 @@ async fn pick<C: ClientSide>(
         let ask = Ask { tried, now, key: 0 };
         match worker.with_rng(|rng| service.upstream.acquire(&ask, rng)) {
             // A pool that is newer than the service: the service may be another one now, too.
-            Acquired::Got(in_flight) if in_flight.generation() > generation => {}
+            Acquired::Got(in_flight) if in_flight.generation() > generation => again = true,
             Acquired::Got(in_flight) => return Ok((service, in_flight, now)),
             Acquired::Tried { version } => {
+                again = true;
                 hold::next_change(request, &service.upstream, version, client, slot).await?;
                 tried.clear();
             }
-            Acquired::Empty { hold: true } => hold.wait(request, &service.upstream, client, slot).await?,
+            Acquired::Empty { hold: true } => {
+                again = true;
+                hold.wait(request, &service.upstream, client, slot).await?;
+            }
             Acquired::Full | Acquired::Empty { hold: false } => return Err(Failure::NoTarget),
         }
     }
@@ -116,8 +143,8 @@ async fn pick<C: ClientSide>(
 /// and timeouts must fit the targets that the pool has now.
 fn current_service(request: &Request, again: bool) -> Result<(Arc<Service>, u64), Failure> {
     let own = request.service().ok_or(Failure::NoService)?;
-    let generation = request.snapshot().generation;
-    if !again && own.upstream.pool().generation() <= generation {
+    let generation = request.generation();
+    if !again {
         return Ok((Arc::clone(own), generation));
     }
     let current = request.worker.snapshot();
@@ -155,13 +182,21 @@ impl<C: ClientSide> Attempt<'_, C> {
         let worker = Rc::clone(&self.request.worker);
         let fed = in_flight.target().fed;
         let before_sending = |failure| Failed { failure, never_acknowledged: true, stale: false, fed };
-        self.slot.on_target(Some(in_flight.target()));
+        let first = Arc::clone(in_flight.target());
+        self.slot.on_target(Some(&first));
         let way = connecting::Way { service: self.service, slot: self.slot, fresh: self.fresh };
-        let connected = connecting::connect(self.request, way, self.client, in_flight, tried).await;
-        let connected = connected.map_err(before_sending)?;
+        let connected = match connecting::kept(self.request, way, in_flight) {
+            Ok(connected) => connected,
+            Err(in_flight) => {
+                let connected = connecting::connect(self.request, way, self.client, in_flight, tried).await;
+                connected.map_err(before_sending)?
+            }
+        };
         let target = Arc::clone(connected.in_flight.target());
         self.request.record.target = Some(Arc::clone(&target));
-        self.slot.on_target(Some(&target));
+        if !Arc::ptr_eq(&target, &first) {
+            self.slot.on_target(Some(&target));
+        }
         let mut exchange = match connected.link {
             connecting::Link::Http1(connection) => {
                 let out = forward::request(self.request, self.service, &target);
@@ -176,7 +211,8 @@ impl<C: ClientSide> Attempt<'_, C> {
             }
         };
         let mut head = worker.take_response();
-        match self.exchange(&mut exchange, &mut head).await {
+        let mut wait = Wait { armed: None, send_failed: None, continued: false };
+        match poll_fn(|cx| self.poll_exchange(cx, &worker, &mut exchange, &mut head, &mut wait)).await {
             Ok(()) => {
                 report(&worker, self.service, &target, Some(Outcome::Status(head.status)), None);
                 Ok(Answered {
@@ -201,12 +237,6 @@ impl<C: ClientSide> Attempt<'_, C> {
     }
 
     /// Sends the request and waits for the answer's head.
-    async fn exchange(&mut self, exchange: &mut Exchange, head: &mut ResponseHead) -> Result<(), Failure> {
-        let worker = Rc::clone(&self.request.worker);
-        let mut wait = Wait { armed: None, send_failed: None, continued: false };
-        poll_fn(|cx| self.poll_exchange(cx, &worker, exchange, head, &mut wait)).await
-    }
-
     fn poll_exchange(
         &mut self,
         cx: &mut Context<'_>,
@@ -263,7 +293,7 @@ impl<C: ClientSide> Attempt<'_, C> {
         } else if wait.for_continue(self.request, exchange) {
             CONTINUE_AFTER
         } else {
-            self.service.write_timeout.min(self.request.snapshot().settings.timeouts.client_body)
+            self.service.write_timeout.min(self.request.settings().timeouts.client_body)
         };
         self.slot.arm(after);
     }

@@ -225,7 +225,7 @@ impl Buffers {
     #[inline]
     pub(crate) fn put_head(&self, mut head: Vec<u8>) {
         let mut heads = self.heads.borrow_mut();
-        if heads.len() < KEPT * 4 && head.capacity() <= HEAD_KEPT {
+        if heads.len() < KEPT * 4 && (1..=HEAD_KEPT).contains(&head.capacity()) {
             head.clear();
             heads.push(head);
         }
@@ -245,13 +245,17 @@ impl Buffers {
         cx: &mut Context<'_>,
         stream: &mut S,
     ) -> Poll<io::Result<Option<Buffer>>> {
-        let mut buffer = self.take();
-        let read = buffer.poll_read(cx, stream);
-        if matches!(read, Poll::Ready(Ok(count)) if count > 0) {
-            return Poll::Ready(Ok(Some(buffer)));
+        let mut short = self.short.borrow_mut();
+        if short.is_empty() {
+            short.push(Buffer::new(READ, &self.lent));
         }
-        self.put(buffer);
-        read.map_ok(|_| None)
+        // Read where it lies: most looks find nothing, and then nothing is moved.
+        let Some(buffer) = short.last_mut() else { return Poll::Ready(Ok(None)) };
+        match ready!(buffer.poll_read(cx, stream)) {
+            Ok(0) => Poll::Ready(Ok(None)),
+            Ok(_) => Poll::Ready(Ok(short.pop().map(Buffer::lent))),
+            Err(error) => Poll::Ready(Err(error)),
+        }
     }
 
     /// As [`Self::poll_take`], with a large buffer that is filled until nothing more is there.

@@ -67,6 +67,28 @@ struct Candidate {
     profile: u64,
 }
 
+/// A connection to the target of `in_flight` that is there already; gives that back where there is none.
+///
+/// # Errors
+/// `in_flight`.
+#[inline]
+pub(crate) fn kept(request: &Request, way: Way<'_>, in_flight: InFlight) -> Result<Connected, InFlight> {
+    if way.fresh {
+        return Err(in_flight);
+    }
+    let (Request { worker, .. }, service, target) = (request, way.service, in_flight.target());
+    let profile = profile(request, service, target).1;
+    let link = if service.connect.http2 {
+        worker.http2.get(target, profile).map(Link::Http2)
+    } else {
+        worker.idle.take(target, profile, worker.slots.tick()).map(Link::Http1)
+    };
+    match link {
+        Some(link) => Ok(Connected { link, in_flight, profile }),
+        None => Err(in_flight),
+    }
+}
+
 /// Connects to the target of `in_flight`, or to another one that answers sooner.
 ///
 /// # Errors
@@ -78,12 +100,9 @@ pub(crate) async fn connect<C: ClientSide>(
     in_flight: InFlight,
     tried: &mut Tried,
 ) -> Result<Connected, Failure> {
-    let Way { service, slot, fresh } = way;
+    let Way { service, slot, .. } = way;
     let worker = &request.worker;
     let (server_name, profile) = profile(request, service, in_flight.target());
-    if let Some(link) = kept(worker, service, in_flight.target(), profile, fresh) {
-        return Ok(Connected { link, in_flight, profile });
-    }
     let mut race = Race {
         worker: Rc::clone(worker),
         service,
@@ -111,16 +130,6 @@ fn profile(request: &Request, service: &Service, target: &Target) -> (String, u6
     hasher.write_u64(service.connect.hash);
     hasher.write(name.as_bytes());
     (name, hasher.finish())
-}
-
-fn kept(worker: &Worker, service: &Service, target: &Arc<Target>, profile: u64, fresh: bool) -> Option<Link> {
-    if fresh {
-        return None;
-    }
-    if service.connect.http2 {
-        return worker.http2.get(target, profile).map(Link::Http2);
-    }
-    worker.idle.take(target, profile, worker.slots.tick()).map(Link::Http1)
 }
 
 async fn new_link(

@@ -24,9 +24,7 @@ pub(crate) fn host<'a>(request: &'a Request, service: &'a Service, target: &'a T
 pub(crate) fn request(request: &Request, service: &Service, target: &Target) -> Vec<u8> {
     let buffers = &request.worker.buffers;
     let mut out = buffers.take_head();
-    let mut path = buffers.take_head();
-    with_forward(request, service, target, &mut path, |forward| write_request(&request.head, forward, &mut out));
-    buffers.put_head(path);
+    with_forward(request, service, target, |forward| write_request(&request.head, forward, &mut out));
     out
 }
 
@@ -35,8 +33,7 @@ pub(crate) fn request(request: &Request, service: &Service, target: &Target) -> 
 /// # Errors
 /// What HTTP/2 cannot carry.
 pub(crate) fn request_parts(request: &Request, service: &Service, target: &Target) -> Result<Parts, Failure> {
-    let mut path = request.worker.buffers.take_head();
-    let parts = with_forward(request, service, target, &mut path, |forward| {
+    let parts = with_forward(request, service, target, |forward| {
         let scheme = if service.protocol.is_tls() { "https" } else { "http" };
         let mut full = forward.path.to_vec();
         if let Some(query) = forward.query {
@@ -53,7 +50,6 @@ pub(crate) fn request_parts(request: &Request, service: &Service, target: &Targe
         });
         Some(parts)
     });
-    request.worker.buffers.put_head(path);
     parts.ok_or(Failure::BadBody("a request that http/2 cannot carry"))
 }
 
@@ -61,22 +57,24 @@ fn with_forward<T>(
     request: &Request,
     service: &Service,
     target: &Target,
-    path: &mut Vec<u8>,
     use_it: impl FnOnce(&ForwardRequest<'_>) -> T,
 ) -> T {
     let head = &request.head;
-    let (strip, v1) = request.route().map_or((false, false), |route| (route.strip_path, route.path_v1));
-    if head.target() == b"*" {
-        path.extend_from_slice(b"*");
-    } else {
-        let service_path = service.path.as_ref().map(|path| path.as_bytes());
-        uri::join_path(v1, service_path, &request.path, request.matched, strip, path);
+    let route = request.route();
+    let (strip, v1) = route.map_or((false, false), |route| (route.strip_path, route.path_v1));
+    let service_path = service.path.as_ref().map_or(&b"/"[..], |path| path.as_bytes());
+    // Nothing to take off, put before or escape: most paths go on as they are.
+    let as_it_is = head.target() == b"*" || (request.path_is_plain && !strip && service_path == b"/");
+    let mut joined = None;
+    if !as_it_is {
+        let mut path = request.worker.buffers.take_head();
+        uri::join_path(v1, Some(service_path), &request.path, request.matched, strip, &mut path);
+        joined = Some(path);
     }
     let stripped = request.path.get(..request.matched).unwrap_or_default();
-    let snapshot = request.snapshot();
-    let settings = &snapshot.settings;
-    use_it(&ForwardRequest {
-        path,
+    let settings = request.settings();
+    let used = use_it(&ForwardRequest {
+        path: joined.as_deref().unwrap_or(&request.path),
         query: head.query(),
         host: host(request, service, target),
         client: request.client.printed.as_bytes(),
@@ -93,5 +91,9 @@ fn with_forward<T>(
         body: head.body,
         // hyper answers nothing interim to HTTP/2 clients, so they are not made to wait for it.
         expect_continue: head.expect_continue && head.version != Version::Http2,
-    })
+    });
+    if let Some(path) = joined {
+        request.worker.buffers.put_head(path);
+    }
+    used
 }

@@ -14,6 +14,10 @@ use std::time::{Duration, Instant};
 pub(crate) struct Record {
     /// Its first byte.
     pub(crate) started: Instant,
+    /// The same, as counters have it.
+    pub(crate) started_us: u64,
+    /// When its head was there.
+    pub(crate) asked: Instant,
     /// Wall time of its first byte, milliseconds since 1970.
     pub(crate) time_ms: u64,
     /// 32 hexadecimal digits.
@@ -26,8 +30,8 @@ pub(crate) struct Record {
     pub(crate) bytes_in: u64,
     /// From the beginning of the last attempt to its answer's head.
     pub(crate) upstream_duration: Option<Duration>,
-    /// When the last attempt's answer began.
-    pub(crate) answered: Option<Instant>,
+    /// From the first byte to the beginning of the last attempt's answer.
+    pub(crate) answered: Option<Duration>,
     /// How long it was held.
     pub(crate) held: Duration,
     /// Tries on targets.
@@ -43,9 +47,12 @@ impl Record {
     #[must_use]
     pub(crate) fn new(worker: &Worker) -> Self {
         let started = worker.now();
+        let started_us = worker.telemetry.since_epoch(started);
         Self {
             started,
-            time_ms: worker.wall_ms(started),
+            asked: started,
+            started_us,
+            time_ms: worker.wall_ms(started_us),
             id: worker.next_id(),
             status: 0,
             bytes_out: 0,
@@ -59,7 +66,7 @@ impl Record {
         }
     }
 
-    /// Counts the request, which is over `now`, and writes its line.
+    /// Counts the request, which took this long, and writes its line.
     pub(crate) fn finish(
         &self,
         worker: &Worker,
@@ -67,9 +74,8 @@ impl Record {
         head: &RequestHead,
         route: Option<&Route>,
         service: Option<&Service>,
-        now: Instant,
+        duration: Duration,
     ) {
-        let duration = now.saturating_duration_since(self.started);
         let upstream = service.map_or(SeriesId::NO_UPSTREAM, |service| service.upstream_series.id());
         let code = if self.status == 0 { 499 } else { self.status };
         worker.telemetry.request_finished(&RequestRecord {
@@ -121,6 +127,7 @@ impl Record {
                 Version::Http11 => "HTTP/1.1",
                 Version::Http2 => "HTTP/2",
             },
+            place: route.map_or(b"", |route| &route.logged),
             route: route.map_or("", |route| &route.name),
             service: service.map_or("", |service| &service.name),
             upstream: service.map_or("", |service| &service.upstream.name),

@@ -5,7 +5,8 @@ use super::client::Client;
 use super::failure::Failure;
 use super::record::Record;
 use super::worker::{LocalSnapshot, Worker};
-use crate::snapshot::{Route, Service};
+use crate::snapshot::{Route, Service, Settings};
+use crate::telemetry::clock;
 use plimsoll_core::protocol::{BodyLength, RequestHead};
 use plimsoll_core::router::RouteIndex;
 use std::rc::Rc;
@@ -21,6 +22,8 @@ pub(crate) struct Request {
     pub(crate) head: RequestHead,
     /// The path that routes match, normalised.
     pub(crate) path: Vec<u8>,
+    /// Whether `path` may be sent as it is.
+    pub(crate) path_is_plain: bool,
     /// Bytes of `path` that the route's rule matched.
     pub(crate) matched: usize,
     /// Its body.
@@ -36,8 +39,8 @@ pub(crate) struct Request {
 enum Held {
     /// All of it, and the route that won.
     Snapshot(LocalSnapshot, Option<RouteIndex>),
-    /// Its route alone.
-    Route(Option<Arc<Route>>),
+    /// Its route and the settings alone.
+    Route(Option<Arc<Route>>, Arc<Settings>),
 }
 
 impl Request {
@@ -52,6 +55,7 @@ impl Request {
             client: Rc::clone(client),
             head,
             path: worker.buffers.take_head(),
+            path_is_plain: false,
             matched: 0,
             upload,
             record,
@@ -66,7 +70,25 @@ impl Request {
     pub(crate) fn snapshot(&self) -> LocalSnapshot {
         match &self.held {
             Held::Snapshot(snapshot, _) => Rc::clone(snapshot),
-            Held::Route(_) => self.worker.snapshot(),
+            Held::Route(..) => self.worker.snapshot(),
+        }
+    }
+
+    /// That snapshot's settings.
+    #[must_use]
+    pub(crate) fn settings(&self) -> &Settings {
+        match &self.held {
+            Held::Snapshot(snapshot, _) => &snapshot.settings,
+            Held::Route(_, settings) => settings,
+        }
+    }
+
+    /// The generation of that snapshot.
+    #[must_use]
+    pub(crate) fn generation(&self) -> u64 {
+        match &self.held {
+            Held::Snapshot(snapshot, _) => snapshot.generation,
+            Held::Route(..) => self.worker.snapshot().generation,
         }
     }
 
@@ -82,7 +104,8 @@ impl Request {
     /// stay in memory for it.
     pub(crate) fn detach(&mut self) {
         if let Held::Snapshot(snapshot, index) = &self.held {
-            self.held = Held::Route(index.and_then(|index| snapshot.route(index)).map(Arc::clone));
+            let route = index.and_then(|index| snapshot.route(index)).map(Arc::clone);
+            self.held = Held::Route(route, Arc::clone(&snapshot.settings));
         }
     }
 
@@ -91,7 +114,7 @@ impl Request {
     pub(crate) fn route(&self) -> Option<&Route> {
         match &self.held {
             Held::Snapshot(snapshot, index) => index.and_then(|index| snapshot.route(index)).map(AsRef::as_ref),
-            Held::Route(route) => route.as_deref(),
+            Held::Route(route, _) => route.as_deref(),
         }
     }
 
@@ -105,7 +128,7 @@ impl Request {
     pub(crate) fn enter_upstream(&mut self) {
         if let Some(series) = self.service().map(|service| service.upstream_series.id()) {
             self.in_flight = true;
-            self.worker.telemetry.request_started(series, self.record.started);
+            self.worker.telemetry.request_started(series, self.record.started_us);
         }
     }
 
@@ -125,12 +148,13 @@ impl Request {
     fn close(&mut self) {
         self.finished = true;
         self.record.bytes_in = self.upload.taken();
-        let now = self.worker.now();
-        if let (true, Some(service)) = (self.in_flight, self.service()) {
-            self.worker.telemetry.request_ended(service.upstream_series.id(), now);
-        }
+        let duration = self.worker.now().saturating_duration_since(self.record.started);
         let service = self.service().map(AsRef::as_ref);
-        self.record.finish(&self.worker, &self.client, &self.head, self.route(), service, now);
+        if let (true, Some(service)) = (self.in_flight, service) {
+            let now_us = self.record.started_us + clock::micros(duration);
+            self.worker.telemetry.request_ended(service.upstream_series.id(), now_us);
+        }
+        self.record.finish(&self.worker, &self.client, &self.head, self.route(), service, duration);
     }
 }
 

@@ -20,7 +20,7 @@ impl Fields for HeadFields<'_> {
 /// Why it is answered without one.
 pub(crate) fn find(request: &mut Request) -> Result<(), Failure> {
     let snapshot = request.snapshot();
-    let Request { head, path, client, worker, .. } = request;
+    let Request { head, path, path_is_plain, client, worker, .. } = request;
     if matches!(head.method, Method::Trace | Method::Connect) {
         return Err(Failure::MethodNotAllowed);
     }
@@ -36,7 +36,7 @@ pub(crate) fn find(request: &mut Request) -> Result<(), Failure> {
     {
         return Err(Failure::BodyTooLarge);
     }
-    uri::normalise_path(head.path(), path);
+    *path_is_plain = uri::normalise_path(head.path(), path);
     if let (Some(tls), Some(sni)) = (&client.listener.tls, &client.sni) {
         let (name, _) = uri::split_host(head.host());
         if !tls.belongs(sni, std::str::from_utf8(name).unwrap_or_default()) {

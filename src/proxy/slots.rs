@@ -78,7 +78,11 @@ pub(crate) struct Slot {
 
 /// Ticks that a duration takes, rounded up, and one more since the current tick has partly passed.
 fn ticks(duration: Duration) -> u32 {
-    u32::try_from(duration.as_millis().div_ceil(TICK.as_millis())).unwrap_or(u32::MAX / 2).saturating_add(1)
+    const PER_SECOND: u64 = 10;
+    const EACH: u32 = 100;
+    debug_assert_eq!(TICK, Duration::from_millis(EACH.into()));
+    let ticks = duration.as_secs().saturating_mul(PER_SECOND) + u64::from(duration.subsec_millis().div_ceil(EACH));
+    u32::try_from(ticks).unwrap_or(u32::MAX / 2).saturating_add(1)
 }
 
 impl Slots {

@@ -52,6 +52,8 @@ pub struct Route {
     pub name: Arc<str>,
     /// Its series.
     pub series: Series,
+    /// What it adds to lines of the access log.
+    pub logged: Box<[u8]>,
     /// Where it leads; without a service it answers 503.
     pub service: Option<Arc<Service>>,
     /// What a plain request is answered if only https (or grpcs) is allowed; `None`: plain requests are served.

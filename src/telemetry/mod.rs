@@ -27,7 +27,7 @@ mod worker;
 /// `Server` on the gateway's own answers.
 pub const SERVER: &str = concat!("plimsoll/", env!("CARGO_PKG_VERSION"));
 
-pub use access::{AccessFormat, AccessRecord, AccessSink};
+pub use access::{AccessFormat, AccessRecord, AccessSink, place_json};
 pub use registry::{Telemetry, TelemetryOptions};
 pub use render::MetricsOut;
 pub use series::{Series, SeriesId};

@@ -2,9 +2,10 @@
 
 use super::access::{AccessFormat, AccessLog, AccessSink};
 use super::clock;
+use super::clock::micros;
 use super::metric::Family;
 use super::render::MetricsOut;
-use super::row::{Buckets, micros};
+use super::row::Buckets;
 use super::series::{Kind, Series, SeriesTable};
 use super::worker::WorkerTelemetry;
 use parking_lot::{Mutex, RwLock};

@@ -4,6 +4,7 @@
 //! writes (relaxed load and store), any thread reads.
 
 use super::append::AppendList;
+use crate::telemetry::clock::micros;
 use crossbeam_utils::CachePadded;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::time::Duration;
@@ -138,11 +139,6 @@ impl Buckets {
         row.add(base, micros);
         row.add(base + 1 + self.micros.partition_point(|bound| *bound < micros), 1);
     }
-}
-
-/// Microseconds: a sum of nanoseconds over 20,000 requests in flight would overflow after ten days, this after 29 years.
-pub(super) fn micros(duration: Duration) -> u64 {
-    duration.as_secs() * 1_000_000 + u64::from(duration.subsec_micros())
 }
 
 /// The time integral of requests in flight, in the first four cells of an upstream's row.

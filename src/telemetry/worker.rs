@@ -63,15 +63,19 @@ impl WorkerTelemetry {
         Self { telemetry, rows: RefCell::default(), lines }
     }
 
-    /// A request is in flight on the upstream from now on: it has a route, whether or not it has a target yet.
-    pub fn request_started(&self, upstream: SeriesId, now: Instant) {
-        let now_us = self.telemetry.since_epoch(now);
+    /// Microseconds from when counting began: what [`Self::request_started`] and [`Self::request_ended`] go by.
+    #[must_use]
+    pub fn since_epoch(&self, at: Instant) -> u64 {
+        self.telemetry.since_epoch(at)
+    }
+
+    /// A request is in flight on the upstream from this moment on: it has a route, whether or not it has a target yet.
+    pub fn request_started(&self, upstream: SeriesId, now_us: u64) {
         self.with_row(upstream, Kind::Upstream, |row| Meter::enter(row, now_us));
     }
 
     /// It is no longer; once for each [`Self::request_started`], on the same worker, also when it is cut off.
-    pub fn request_ended(&self, upstream: SeriesId, now: Instant) {
-        let now_us = self.telemetry.since_epoch(now);
+    pub fn request_ended(&self, upstream: SeriesId, now_us: u64) {
         self.with_row(upstream, Kind::Upstream, |row| Meter::leave(row, now_us));
     }
 

@@ -49,7 +49,7 @@ impl BodyLength {
 /// 60 KiB: the largest head that is read at all, so that every position in it, and what is appended to it, fits `u16`.
 pub const HEAD_BYTES_MAX: usize = 60 * 1024;
 
-/// 128: the most fields of a head, which is what the tokeniser has room for on the stack.
+/// 128: the most fields of a head.
 pub const HEAD_FIELDS_MAX: usize = 128;
 
 /// How large a request's head may be. [`HEAD_BYTES_MAX`] and [`HEAD_FIELDS_MAX`] hold beyond them.

@@ -5,7 +5,14 @@ use std::net::Ipv6Addr;
 /// A token (RFC 9110 §5.6.2): what methods and field names are made of.
 #[must_use]
 pub fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().all(|&b| CLASS[usize::from(b)] & TOKEN != 0)
+    !bytes.is_empty() && bytes.iter().all(|&b| is_token_byte(b))
+}
+
+/// A byte that tokens may have.
+#[inline]
+#[must_use]
+pub fn is_token_byte(byte: u8) -> bool {
+    CLASS[usize::from(byte)] & TOKEN != 0
 }
 
 /// A field value: no control character but TAB (RFC 9110 §5.5). High bytes are let through, as they came.

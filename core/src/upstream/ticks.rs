@@ -1,7 +1,7 @@
 //! Instants as numbers, so that an atomic can hold one.
 
 use std::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Microseconds from the first instant that this process turned into a number; before it, negative.
 pub(crate) type Ticks = i64;
@@ -13,6 +13,14 @@ pub(crate) const NEVER: Ticks = Ticks::MIN;
 pub(crate) fn ticks(at: Instant) -> Ticks {
     static ORIGIN: OnceLock<Instant> = OnceLock::new();
     let origin = *ORIGIN.get_or_init(|| at);
-    let micros = |from: Instant, to: Instant| Ticks::try_from((to - from).as_micros()).unwrap_or(Ticks::MAX);
-    if at >= origin { micros(origin, at) } else { -micros(at, origin) }
+    match at.checked_duration_since(origin) {
+        Some(since) => micros(since),
+        None => -micros(origin - at),
+    }
+}
+
+/// Whole microseconds: 292,000 years of them fit.
+fn micros(duration: Duration) -> Ticks {
+    let seconds = Ticks::try_from(duration.as_secs()).unwrap_or(Ticks::MAX);
+    seconds.saturating_mul(1_000_000).saturating_add(Ticks::from(duration.subsec_micros()))
 }

@@ -6,7 +6,7 @@ use crate::proxy::buffer::Buffer;
 use crate::proxy::failure::Failure;
 use crate::proxy::worker::Worker;
 use plimsoll_core::protocol::h1::{ChunkDecoder, HeadScan, parse_response, write_chunk_head};
-use plimsoll_core::protocol::{BodyLength, Method, ResponseHead};
+use plimsoll_core::protocol::{BodyLength, HeadError, Method, ResponseHead};
 use plimsoll_core::upstream::Target;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -52,6 +52,8 @@ pub(crate) struct Http1Exchange {
     method: Method,
     input: Option<Buffer>,
     scan: HeadScan,
+    /// The head that is read is not there as a whole.
+    in_pieces: bool,
     reading: Reading,
     reusable: bool,
 }
@@ -80,6 +82,7 @@ impl Http1Exchange {
             method,
             input: None,
             scan: HeadScan::new(),
+            in_pieces: false,
             reading: Reading::Head,
             reusable: false,
         }
@@ -251,15 +254,18 @@ impl Http1Exchange {
                 }
                 continue;
             };
-            let found = self.scan.find(buffer.data()).map_err(|error| Failure::BadResponse(error.reason()))?;
-            if let Some(range) = found {
-                let end = range.end;
-                let bytes = buffer.data().get(range).unwrap_or_default();
-                parse_response(bytes, self.method, head).map_err(|error| Failure::BadResponse(error.reason()))?;
-                buffer.advance(end);
+            let bad = |error: HeadError| Failure::BadResponse(error.reason());
+            // One that comes in pieces is looked at again only once it is whole.
+            if !self.in_pieces || self.scan.find(buffer.data()).map_err(bad)?.is_some() {
+                if let Some(end) = parse_response(buffer.data(), self.method, head).map_err(bad)? {
+                    buffer.advance(end);
+                    self.in_pieces = false;
+                    self.begin_body(head);
+                    return Poll::Ready(Ok(()));
+                }
+                self.in_pieces = true;
                 self.scan.reset();
-                self.begin_body(head);
-                return Poll::Ready(Ok(()));
+                continue;
             }
             if buffer.len() > HEAD_MAX {
                 return Poll::Ready(Err(Failure::BadResponse("a head over 60 KiB")));

@@ -110,11 +110,14 @@ async fn busy(
                 None => return Some(served),
             }
         }
-        let record = Record::new(worker);
+        let mut record = Record::new(worker);
         let mut head = worker.take_request();
         let read = read_head(worker, stream, slot, &mut input, &mut head).await;
         let keep = match read {
-            Read::Head => {
+            Read::Head { late } => {
+                if late {
+                    record.asked = worker.now();
+                }
                 let mut request = Request::new(worker, client, head, record);
                 one(worker, stream, slot, &mut input, &mut request).await
             }
@@ -141,7 +144,10 @@ async fn busy(
 }
 
 enum Read {
-    Head,
+    /// A head; `late` if it was not there as a whole.
+    Head {
+        late: bool,
+    },
     Closed,
     Failed(Failure),
 }
@@ -149,6 +155,31 @@ enum Read {
 /// Reads a head. While it is not whole, what is there of it is kept in a string of its length, not in a pooled buffer: many
 /// slow clients should not cost many buffers.
 async fn read_head(
+    worker: &Rc<Worker>,
+    stream: &mut Stream,
+    slot: &Slot,
+    input: &mut Option<Buffer>,
+    head: &mut RequestHead,
+) -> Read {
+    let Some(buffer) = input.as_mut() else { return Read::Closed };
+    let snapshot = worker.snapshot();
+    let limits = &snapshot.settings.head_limits;
+    let whole = parse_request(buffer.data(), limits, head);
+    if let Ok(Some(end)) = whole {
+        buffer.advance(end);
+        if buffer.is_empty()
+            && let Some(buffer) = input.take()
+        {
+            worker.buffers.put(buffer);
+        }
+        return Read::Head { late: false };
+    }
+    drop(snapshot);
+    Box::pin(read_slow_head(worker, stream, slot, input, head)).await
+}
+
+/// Reads a head that is not there as a whole, or not a good one.
+async fn read_slow_head(
     worker: &Rc<Worker>,
     stream: &mut Stream,
     slot: &Slot,
@@ -166,15 +197,18 @@ async fn read_head(
             Err(error) => return Read::Failed(Failure::BadRequest(error)),
             Ok(Some(range)) => {
                 let end = range.end;
-                let bytes = buffer.data().get(range).unwrap_or_default();
-                let parsed = parse_request(bytes, &limits, head);
+                let parsed = parse_request(buffer.data(), &limits, head);
                 buffer.advance(end);
                 if buffer.is_empty()
                     && let Some(buffer) = input.take()
                 {
                     worker.buffers.put(buffer);
                 }
-                return parsed.map_or_else(|error| Read::Failed(Failure::BadRequest(error)), |()| Read::Head);
+                return match parsed {
+                    Ok(Some(_)) => Read::Head { late: true },
+                    Ok(None) => Read::Failed(Failure::BadRequest(HeadError::StartLine)),
+                    Err(error) => Read::Failed(Failure::BadRequest(error)),
+                };
             }
             Ok(None) => {}
         }

@@ -5,6 +5,7 @@ use super::tunnel;
 use crate::proxy::answer;
 use crate::proxy::attempt::Answered;
 use crate::proxy::body::{ClientSide, Part};
+use crate::proxy::buffer::Buffer;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::failure::Failure;
 use crate::proxy::request::Request;
@@ -15,7 +16,7 @@ use plimsoll_core::protocol::h1::write_chunk_head;
 use plimsoll_core::protocol::{BodyLength, Known, ResponseHead, Version};
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 /// Sends the answer on; true if the client's connection may carry another request.
@@ -43,17 +44,22 @@ pub(crate) async fn respond(
         request.detach();
     }
     let mut sending = Sending {
+        write_timeout: request.settings().timeouts.client_body,
         worker: &worker,
         exchange,
         request,
         side,
         slot,
         chunked: framing == BodyLength::Chunked,
+        head: Some(out),
+        writing: Writing::default(),
+        last: false,
+        waits: None,
+        moved: 0,
         read_timeout: service.read_timeout,
-        write_timeout: worker.snapshot().settings.timeouts.client_body,
         upload_failed: false,
     };
-    sending.run(out).await?;
+    poll_fn(|cx| sending.poll(cx)).await?;
     let Sending { exchange, upload_failed, .. } = sending;
     exchange.finish(&worker, in_flight.target(), profile);
     Ok(keep && side.is_read() && !upload_failed)
@@ -94,6 +100,35 @@ pub(super) fn upgrade_head(request: &Request, head: &ResponseHead) -> Vec<u8> {
     head_bytes(request, head, BodyLength::None, true)
 }
 
+/// What is on its way to the client, in this order.
+#[derive(Default)]
+struct Writing {
+    before: Vec<u8>,
+    part: Option<Buffer>,
+    after: &'static [u8],
+    /// Bytes of the first of them that went out.
+    at: usize,
+}
+
+impl Writing {
+    fn bytes(&self) -> &[u8] {
+        match &self.part {
+            _ if !self.before.is_empty() => &self.before,
+            Some(part) => part.data(),
+            None => self.after,
+        }
+    }
+}
+
+/// What an answer waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waits {
+    ForTarget,
+    ForClient,
+}
+
+/// An answer on its way: takes the next part, writes it, and so on. One future for both, since most answers are through at
+/// its first poll.
 struct Sending<'a, 'c> {
     worker: &'a Rc<Worker>,
     exchange: Exchange,
@@ -101,118 +136,101 @@ struct Sending<'a, 'c> {
     side: &'a mut Http1Side<'c>,
     slot: &'a Slot,
     chunked: bool,
+    /// The answer's head, until there is something to send it with.
+    head: Option<Vec<u8>>,
+    writing: Writing,
+    /// Nothing follows what is written.
+    last: bool,
+    /// What the slot is armed for.
+    waits: Option<Waits>,
+    /// How far the request's body was when the slot was armed.
+    moved: u32,
     read_timeout: Duration,
     write_timeout: Duration,
     /// The client's body broke, or the target takes no more of it: the connection cannot be used again.
     upload_failed: bool,
 }
 
-enum Step {
-    Part(Part),
-    End,
-    /// Nothing of the body is there yet: the head goes out by itself.
-    NotYet,
-}
-
 impl Sending<'_, '_> {
-    async fn run(&mut self, head: Vec<u8>) -> Result<(), Failure> {
-        let mut head = Some(head);
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         loop {
-            match self.next(head.is_some()).await? {
-                Step::NotYet => {
-                    let bytes = head.take().unwrap_or_default();
-                    self.write(&bytes).await?;
-                    self.worker.buffers.put_head(bytes);
-                }
-                Step::End => {
-                    let mut bytes = head.take().unwrap_or_else(|| self.worker.buffers.take_head());
-                    if self.chunked {
-                        bytes.extend_from_slice(b"0\r\n\r\n");
-                    }
-                    self.write(&bytes).await?;
-                    self.worker.buffers.put_head(bytes);
-                    return Ok(());
-                }
-                Step::Part(Part::Trailers(lines)) => {
-                    let mut bytes = head.take().unwrap_or_else(|| self.worker.buffers.take_head());
-                    if self.chunked {
-                        bytes.extend_from_slice(b"0\r\n");
-                        bytes.extend_from_slice(&lines);
-                        bytes.extend_from_slice(b"\r\n");
-                    }
-                    self.write(&bytes).await?;
-                    self.worker.buffers.put_head(bytes);
-                    return Ok(());
-                }
-                Step::Part(part) => {
-                    self.request.record.bytes_out += part.data().len() as u64;
-                    if self.send(part, head.take()).await? {
-                        return Ok(());
-                    }
-                }
+            ready!(self.poll_write(cx))?;
+            if self.last {
+                return Poll::Ready(Ok(()));
             }
+            ready!(self.poll_next(cx))?;
         }
     }
 
-    /// Sends one part, with the head before it if that is still to go; true if that was the end of the answer.
-    async fn send(&mut self, part: Part, head: Option<Vec<u8>>) -> Result<bool, Failure> {
-        let ended = self.exchange.is_done();
-        let mut before = head.unwrap_or_default();
-        let mut after: &[u8] = b"";
+    /// Takes what is to be written next.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        self.pump(cx);
+        match self.exchange.poll_part(cx, self.worker) {
+            Poll::Ready(Ok(Some(Part::Trailers(lines)))) => self.end(&lines),
+            Poll::Ready(Ok(Some(part))) => self.begin(part),
+            Poll::Ready(Ok(None)) => self.end(b""),
+            Poll::Ready(Err(failure)) => return Poll::Ready(Err(failure)),
+            Poll::Pending => {
+                // Nothing of the body is there yet: the head goes out by itself.
+                let Some(head) = self.head.take() else { return self.wait_for_part(cx) };
+                self.writing.before = head;
+            }
+        }
+        self.waits = None;
+        Poll::Ready(Ok(()))
+    }
+
+    fn wait_for_part(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        if self.side.poll_gone(cx, self.worker).is_ready() {
+            return Poll::Ready(Err(Failure::ClientGone));
+        }
+        if self.exchange.progress() != self.moved {
+            // The client still sends: the target may well wait for the end of that.
+            self.moved = self.exchange.progress();
+            self.waits = None;
+        }
+        self.wait(cx, Waits::ForTarget).map(Err)
+    }
+
+    /// The end of the body, with these trailers.
+    fn end(&mut self, trailers: &[u8]) {
+        let mut bytes = self.head.take().unwrap_or_else(|| self.worker.buffers.take_head());
+        if self.chunked {
+            bytes.extend_from_slice(b"0\r\n");
+            bytes.extend_from_slice(trailers);
+            bytes.extend_from_slice(b"\r\n");
+        }
+        self.writing.before = bytes;
+        self.last = true;
+    }
+
+    /// A part of the body, with the head before it if that is still to go.
+    fn begin(&mut self, part: Part) {
+        let length = part.data().len();
+        self.request.record.bytes_out += length as u64;
+        self.last = self.exchange.is_done();
+        let writing = &mut self.writing;
+        writing.before = self.head.take().unwrap_or_default();
         if self.chunked {
             let mut size = [0; 18];
-            let length = write_chunk_head(part.data().len(), &mut size);
-            before.extend_from_slice(size.get(..length).unwrap_or_default());
-            after = if ended { b"\r\n0\r\n\r\n" } else { b"\r\n" };
+            let digits = write_chunk_head(length, &mut size);
+            writing.before.extend_from_slice(size.get(..digits).unwrap_or_default());
+            writing.after = if self.last { b"\r\n0\r\n\r\n" } else { b"\r\n" };
         }
-        let mut buffer = match part {
-            Part::Buffer(buffer) => buffer,
-            part => {
-                before.extend_from_slice(part.data());
-                before.extend_from_slice(after);
-                self.write(&before).await?;
-                self.worker.buffers.put_head(before);
-                return Ok(ended);
-            }
+        let Part::Buffer(mut buffer) = part else {
+            writing.before.extend_from_slice(part.data());
+            writing.before.extend_from_slice(writing.after);
+            writing.after = b"";
+            return;
         };
         // Head, body and end in one call where they fit together, as they nearly always do.
-        if !buffer.prepend(&before) {
-            self.write(&before).await?;
+        if buffer.prepend(&writing.before) {
+            self.worker.buffers.put_head(std::mem::take(&mut writing.before));
         }
-        let whole = buffer.append(after);
-        let sent = self.write(buffer.data()).await;
-        self.worker.buffers.put(buffer);
-        sent?;
-        if !whole {
-            self.write(after).await?;
+        if buffer.append(writing.after) {
+            writing.after = b"";
         }
-        self.worker.buffers.put_head(before);
-        Ok(ended)
-    }
-
-    async fn next(&mut self, head_waits: bool) -> Result<Step, Failure> {
-        self.slot.arm(self.read_timeout);
-        let mut moved = self.exchange.progress();
-        poll_fn(|cx| {
-            self.pump(cx);
-            if self.exchange.progress() != moved {
-                // The client still sends: the target may well wait for the end of that.
-                moved = self.exchange.progress();
-                self.slot.arm(self.read_timeout);
-            }
-            match self.exchange.poll_part(cx, self.worker) {
-                Poll::Ready(Ok(Some(part))) => return Poll::Ready(Ok(Step::Part(part))),
-                Poll::Ready(Ok(None)) => return Poll::Ready(Ok(Step::End)),
-                Poll::Ready(Err(failure)) => return Poll::Ready(Err(failure)),
-                Poll::Pending if head_waits => return Poll::Ready(Ok(Step::NotYet)),
-                Poll::Pending => {}
-            }
-            if self.side.poll_gone(cx, self.worker).is_ready() {
-                return Poll::Ready(Err(Failure::ClientGone));
-            }
-            self.slot.poll(cx).map(|interrupt| Err(interrupted(interrupt, Failure::ReadTimeout)))
-        })
-        .await
+        writing.part = Some(buffer);
     }
 
     /// Goes on with the request's body, while the answer comes already.
@@ -224,27 +242,54 @@ impl Sending<'_, '_> {
         self.upload_failed = matches!(sent, Poll::Ready(Err(_)));
     }
 
-    async fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        self.slot.arm(self.write_timeout);
-        let mut at = 0;
-        poll_fn(|cx| {
+    /// Writes what there is to write.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        while !self.writing.bytes().is_empty() {
             self.pump(cx);
             // Interim answers that are still on their way go first.
             if self.side.poll_interim(cx)?.is_pending() {
-                return self.slot.poll(cx).map(|interrupt| Err(interrupted(interrupt, Failure::ClientTimeout)));
+                return self.wait(cx, Waits::ForClient).map(Err);
             }
-            let before = at;
-            let written = self.side.stream.poll_write_all(cx, bytes, &mut at);
+            let mut at = self.writing.at;
+            let written = self.side.stream.poll_write_all(cx, self.writing.bytes(), &mut at);
             self.side.answered |= at > 0;
-            match written {
-                Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
-                Poll::Ready(Err(_)) => return Poll::Ready(Err(Failure::ClientGone)),
-                Poll::Pending if at > before => self.slot.arm(self.write_timeout),
-                Poll::Pending => {}
+            if at > self.writing.at {
+                self.writing.at = at;
+                self.waits = None;
             }
-            self.slot.poll(cx).map(|interrupt| Err(interrupted(interrupt, Failure::ClientTimeout)))
-        })
-        .await
+            match written {
+                Poll::Ready(Ok(())) => self.written(),
+                Poll::Ready(Err(_)) => return Poll::Ready(Err(Failure::ClientGone)),
+                Poll::Pending => return self.wait(cx, Waits::ForClient).map(Err),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// The first of what was to be written has gone out.
+    fn written(&mut self) {
+        let Writing { before, part, after, at } = &mut self.writing;
+        *at = 0;
+        if !before.is_empty() {
+            self.worker.buffers.put_head(std::mem::take(before));
+        } else if let Some(part) = part.take() {
+            self.worker.buffers.put(part);
+        } else {
+            *after = b"";
+        }
+    }
+
+    /// Bounds the wait in time, from when it began or something last moved.
+    fn wait(&mut self, cx: &mut Context<'_>, waits: Waits) -> Poll<Failure> {
+        let (timeout, failure) = match waits {
+            Waits::ForTarget => (self.read_timeout, Failure::ReadTimeout),
+            Waits::ForClient => (self.write_timeout, Failure::ClientTimeout),
+        };
+        if self.waits != Some(waits) {
+            self.waits = Some(waits);
+            self.slot.arm(timeout);
+        }
+        self.slot.poll(cx).map(|interrupt| interrupted(interrupt, failure))
     }
 }
 

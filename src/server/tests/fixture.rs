@@ -3,7 +3,7 @@
 use crate::proxy::worker::Shared;
 use crate::server::{Server, ServerOptions};
 use crate::snapshot::{ConnectProfile, HostRule, Listener, Route, Service, Settings, Snapshot};
-use crate::telemetry::{Telemetry, TelemetryOptions};
+use crate::telemetry::{Telemetry, TelemetryOptions, place_json};
 use plimsoll_core::config::{AddedHeaders, Document, Http2, Limits, Protocol, Timeouts};
 use plimsoll_core::model::{Causes, TargetId, UpstreamId};
 use plimsoll_core::plan::{Input, Names, plan};
@@ -213,6 +213,7 @@ fn snapshot(telemetry: &Arc<Telemetry>, upstream: &Arc<Upstream>, options: &Opti
     let route = Route {
         name: "all".into(),
         series: telemetry.route("web", "all"),
+        logged: place_json("all", "web", "web"),
         service: Some(Arc::clone(&service)),
         https_redirect: None,
         strip_path: true,

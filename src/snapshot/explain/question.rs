@@ -2,7 +2,7 @@
 
 use http::Uri;
 use plimsoll_core::protocol::h1::parse_request;
-use plimsoll_core::protocol::{HeadLimits, RequestHead};
+use plimsoll_core::protocol::{HeadError, HeadLimits, RequestHead};
 use std::fmt;
 
 /// Where only a path was written, and no `Host`: HTTP/1.1 wants one.
@@ -74,14 +74,16 @@ impl Question {
     }
 
     /// The head, read as a client's is.
-    pub(super) fn head(&self, limits: &HeadLimits) -> Result<RequestHead, plimsoll_core::protocol::HeadError> {
+    pub(super) fn head(&self, limits: &HeadLimits) -> Result<RequestHead, HeadError> {
         let mut text = format!("{} {} HTTP/1.1\r\nHost: {}\r\n", self.method, self.target, self.authority);
         for (name, value) in &self.headers {
             text.push_str(&format!("{name}: {value}\r\n"));
         }
         text.push_str("\r\n");
         let mut head = RequestHead::new();
-        parse_request(text.as_bytes(), limits, &mut head)?;
+        if parse_request(text.as_bytes(), limits, &mut head)?.is_none() {
+            return Err(HeadError::StartLine);
+        }
         Ok(head)
     }
 }

@@ -9,19 +9,20 @@ use std::time::Duration;
 pub(super) fn push(record: &AccessRecord<'_>, time: &mut CachedSecond, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"time\":\"");
     time.push_rfc3339(record.time_ms, out);
-    text(b"\",\"request_id\":\"", record.request_id, out);
-    text(b"\",\"client\":\"", record.client, out);
-    text(b"\",\"method\":\"", record.method, out);
-    out.extend_from_slice(b"\",\"scheme\":\"");
-    out.extend_from_slice(record.scheme.as_bytes());
+    // Digits, addresses and tokens hold nothing to escape.
+    plain(b"\",\"request_id\":\"", record.request_id, out);
+    plain(b"\",\"client\":\"", record.client, out);
+    plain(b"\",\"method\":\"", record.method, out);
+    plain(b"\",\"scheme\":\"", record.scheme.as_bytes(), out);
     text(b"\",\"host\":\"", record.host, out);
     text(b"\",\"path\":\"", record.path, out);
-    out.extend_from_slice(b"\",\"protocol\":\"");
-    out.extend_from_slice(record.protocol.as_bytes());
+    plain(b"\",\"protocol\":\"", record.protocol.as_bytes(), out);
     out.push(b'"');
-    name(b",\"route\":", record.route, out);
-    name(b",\"service\":", record.service, out);
-    name(b",\"upstream\":", record.upstream, out);
+    if record.place.is_empty() {
+        push_place(record.route, record.service, record.upstream, out);
+    } else {
+        out.extend_from_slice(record.place);
+    }
     name(b",\"target\":", record.target, out);
     number(b",\"status\":", u64::from(record.status), out);
     number(b",\"bytes_in\":", record.bytes_in, out);
@@ -31,13 +32,37 @@ pub(super) fn push(record: &AccessRecord<'_>, time: &mut CachedSecond, out: &mut
         Some(duration) => milliseconds(b",\"upstream_ms\":", duration, out),
         None => out.extend_from_slice(b",\"upstream_ms\":null"),
     }
+    if (record.held, record.attempts, record.error) == (Duration::ZERO, 1, None) {
+        out.extend_from_slice(b",\"held_ms\":0.000,\"attempts\":1,\"error\":null}\n");
+        return;
+    }
     milliseconds(b",\"held_ms\":", record.held, out);
     number(b",\"attempts\":", u64::from(record.attempts), out);
     name(b",\"error\":", record.error.unwrap_or(""), out);
     out.extend_from_slice(b"}\n");
 }
 
+/// What all lines of a route have in common, to be printed once for all of them.
+#[must_use]
+pub fn place_json(route: &str, service: &str, upstream: &str) -> Box<[u8]> {
+    let mut out = Vec::with_capacity(128);
+    push_place(route, service, upstream, &mut out);
+    out.into()
+}
+
+fn push_place(route: &str, service: &str, upstream: &str, out: &mut Vec<u8>) {
+    name(b",\"route\":", route, out);
+    name(b",\"service\":", service, out);
+    name(b",\"upstream\":", upstream, out);
+}
+
 // The helpers are inlined so that keys are constants: stores, not calls.
+#[inline(always)]
+fn plain(key: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(key);
+    out.extend_from_slice(value);
+}
+
 #[inline(always)]
 fn text(key: &[u8], value: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(key);
@@ -93,7 +118,10 @@ mod tests {
             r#""attempts":1,"error":null}"#,
             "\n"
         );
-        assert_eq!(line(&AccessRecord::example()), expected);
+        let record = AccessRecord::example();
+        assert_eq!(line(&record), expected);
+        let place = place_json(record.route, record.service, record.upstream);
+        assert_eq!(line(&AccessRecord { place: &place, ..record }), expected);
     }
 
     #[test]

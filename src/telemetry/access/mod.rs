@@ -12,6 +12,7 @@ mod record;
 mod ring;
 mod writer;
 
+pub use json::place_json;
 pub(super) use line::LineWriter;
 pub use record::{AccessFormat, AccessRecord};
 pub(super) use writer::AccessLog;

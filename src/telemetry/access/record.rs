@@ -31,6 +31,8 @@ pub struct AccessRecord<'a> {
     pub path: &'a [u8],
     /// `HTTP/1.0`, `HTTP/1.1`, `HTTP/2`.
     pub protocol: &'static str,
+    /// [`place_json`] of the three names that follow, where it was printed before.
+    pub place: &'a [u8],
     /// The route's name.
     pub route: &'a str,
     /// The service's name.
@@ -74,6 +76,7 @@ impl AccessRecord<'static> {
             host: b"shop.example",
             path: b"/cart",
             protocol: "HTTP/1.1",
+            place: b"",
             route: "cart",
             service: "web",
             upstream: "web.shop",

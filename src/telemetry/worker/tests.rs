@@ -156,8 +156,8 @@ fn the_concurrency_integral_only_rises_while_it_is_scraped_under_load() {
             scope.spawn(|| {
                 let worker = telemetry.worker();
                 while !stop.load(Ordering::Relaxed) {
-                    (0..DEPTH).for_each(|_| worker.request_started(upstream.id(), clock::now()));
-                    (0..DEPTH).for_each(|_| worker.request_ended(upstream.id(), clock::now()));
+                    (0..DEPTH).for_each(|_| worker.request_started(upstream.id(), worker.since_epoch(clock::now())));
+                    (0..DEPTH).for_each(|_| worker.request_ended(upstream.id(), worker.since_epoch(clock::now())));
                 }
             });
         }
@@ -190,8 +190,8 @@ fn a_request_in_flight_for_a_second_adds_a_second() {
     let upstream = telemetry.upstream("web");
     let worker = telemetry.worker();
     let now = clock::now();
-    worker.request_started(upstream.id(), now);
-    worker.request_started(upstream.id(), now + Duration::from_millis(500));
+    worker.request_started(upstream.id(), worker.since_epoch(now));
+    worker.request_started(upstream.id(), worker.since_epoch(now + Duration::from_millis(500)));
     let text = telemetry.render(now + Duration::from_secs(1));
     check(&text, r#"plimsoll_upstream_concurrency_seconds_total{upstream="web"}"#, 1.5);
     check(&text, r#"plimsoll_upstream_inflight_requests{upstream="web"}"#, 2.0);

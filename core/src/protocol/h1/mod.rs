@@ -1,9 +1,8 @@
 //! HTTP/1 as push parsers without I/O, strict by RFC 9112.
 //!
-//! [`HeadScan`] finds where a head ends, from where the last search ended, so that a head that comes byte by byte costs
-//! no more than one that comes whole. Then `httparse` tokenises it once, and what its tokens mean is decided here:
-//! `httparse` alone takes bare LF and any number of leading empty lines, and is not incremental. It does refuse CR
-//! without LF, folded lines, space before a colon, and control characters.
+//! A head that came whole, as nearly all do, is read in one pass: `tokens` cuts it, and what its tokens mean is decided in
+//! `request` and `response`. Where it comes in pieces, [`HeadScan`] finds its end first, from where the last search ended,
+//! so that one that comes byte by byte costs no more than that.
 //! [`ChunkDecoder`] takes chunks apart where they lie.
 
 mod chunked;
@@ -11,6 +10,7 @@ mod framing;
 mod request;
 mod response;
 mod scan;
+mod tokens;
 
 pub use chunked::{
     ChunkDecoder, Decoded, EXTENSION_BYTES_MAX, TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX, may_be_trailer, write_chunk_head,
@@ -18,6 +18,7 @@ pub use chunked::{
 pub use request::parse_request;
 pub use response::parse_response;
 pub use scan::{HeadRange, HeadScan};
+pub(in crate::protocol) use tokens::Line;
 
 #[cfg(test)]
 mod tests;

@@ -1,111 +1,101 @@
 //! A request's head: what its tokens mean, and what is refused.
 
 use super::framing::{ConnectionOptions, check_transfer_encoding};
-use crate::protocol::head::{RequestHead, Span, offset};
-use crate::protocol::message::{HEAD_BYTES_MAX, HEAD_FIELDS_MAX};
+use super::tokens::{Line, Stop, Tokens};
+use crate::protocol::head::{RequestHead, Span};
+use crate::protocol::message::HEAD_BYTES_MAX;
 use crate::protocol::{BodyLength, HeadError, HeadLimits, Known, Method, Version, syntax};
-use httparse::{ParserConfig, Request, Status};
-use std::mem::MaybeUninit;
 
-/// Reads a head as [`super::HeadScan`] found it into `into`, in place of what that held. The bytes are copied once.
+/// Reads the head that `bytes` begin with into `into`, in place of what that held: after one empty line that may precede it.
+/// The bytes are copied once. Where the head ends, or `None` if it is not whole: `into` is then empty.
+///
+/// It begins anew at every call. For a head that comes in pieces, [`super::HeadScan`] tells when it is whole.
 ///
 /// # Errors
 /// For whatever RFC 9112 does not allow or lets be read in two ways, methods and versions that are not served, and
-/// heads over the limits. `into` is then worth nothing.
-pub fn parse_request(head: &[u8], limits: &HeadLimits, into: &mut RequestHead) -> Result<(), HeadError> {
+/// heads over the limits; also where that shows before the head is whole. `into` then holds what was understood.
+pub fn parse_request(bytes: &[u8], limits: &HeadLimits, into: &mut RequestHead) -> Result<Option<usize>, HeadError> {
     into.clear();
-    check_size(head, limits)?;
-    let mut fields = [const { MaybeUninit::uninit() }; HEAD_FIELDS_MAX];
-    let mut request = Request::new(&mut []);
-    match ParserConfig::default().parse_request_with_uninit_headers(&mut request, head, &mut fields) {
-        Ok(Status::Complete(length)) if length == head.len() => {}
-        Ok(_) => return Err(HeadError::StartLine),
-        Err(error) => return Err(refusal(error, head)),
-    }
-    let (Some(method), Some(target), false) = (request.method, request.path, head.starts_with(b"\r")) else {
-        return Err(HeadError::StartLine);
-    };
-    if request.headers.len() > limits.count {
-        return Err(HeadError::TooManyHeaders);
-    }
-    into.version = if request.version == Some(0) { Version::Http10 } else { Version::Http11 };
-    into.method = Method::from_bytes(method.as_bytes());
-    into.check_method()?;
-    into.store.bytes.extend_from_slice(head);
-    into.method_span = Span::new(0, method.len());
-    let start = offset(head, target.as_bytes());
-    into.target = Span::new(start, start + target.len());
-    into.path_end = into.target.end;
-    let options = read_fields(head, request.headers, into)?;
-    read_target(into)?;
-    read_framing(options, into)
-}
-
-/// Sizes first: what is over a limit is not worth a closer look.
-fn check_size(head: &[u8], limits: &HeadLimits) -> Result<(), HeadError> {
-    if head.len() <= limits.request_line.min(limits.headers).min(HEAD_BYTES_MAX) {
-        return Ok(());
-    }
-    let line = memchr::memchr(b'\r', head).unwrap_or(head.len());
-    if line > limits.request_line {
-        return Err(HeadError::RequestLineTooLong);
-    }
-    if (head.len() - line).saturating_sub(2) > limits.headers || head.len() > HEAD_BYTES_MAX {
-        return Err(HeadError::HeadersTooLarge);
-    }
-    Ok(())
-}
-
-fn refusal(error: httparse::Error, head: &[u8]) -> HeadError {
-    match error {
-        httparse::Error::TooManyHeaders => HeadError::TooManyHeaders,
-        httparse::Error::HeaderName => HeadError::FieldName,
-        httparse::Error::HeaderValue => HeadError::FieldValue,
-        httparse::Error::Version if names_a_version(head) => HeadError::Version,
-        _ => HeadError::StartLine,
-    }
-}
-
-/// Whether the first line is one but for its version: `HTTP/`, a digit, a dot, a digit. Then 505 says more than 400.
-fn names_a_version(head: &[u8]) -> bool {
-    let line = head.split(|&b| b == b'\r').next().unwrap_or_default();
-    let mut parts = line.split(|&b| b == b' ').skip(2);
-    let (version, None) = (parts.next().unwrap_or_default(), parts.next()) else { return false };
-    matches!(version, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit())
-}
-
-/// Notes all fields, and reads those that decide about the message.
-fn read_fields(
-    head: &[u8],
-    lines: &[httparse::Header<'_>],
-    into: &mut RequestHead,
-) -> Result<ConnectionOptions, HeadError> {
-    let mut options = ConnectionOptions::default();
-    for (index, httparse::Header { name, value }) in lines.iter().enumerate() {
-        let end = lines.get(index + 1).map_or(head.len() - 2, |next| offset(head, next.name.as_bytes()));
-        let (start, value_start) = (offset(head, name.as_bytes()), offset(head, value));
-        let span = Span::new(value_start, value_start + value.len());
-        let before = into.store.names;
-        let known = into.store.note(Span::new(start, start + name.len()), span, end, true);
-        let again = before & known.bit() != 0;
-        match known {
-            Known::Host if again => return Err(HeadError::TwoHosts),
-            Known::Host if !syntax::is_host(value) => return Err(HeadError::BadHost),
-            Known::Host => into.host = span,
-            Known::ContentLength if again => return Err(HeadError::ContentLength),
-            Known::ContentLength => {
-                into.body = BodyLength::Length(syntax::decimal(value).ok_or(HeadError::ContentLength)?);
+    match read(bytes, limits, into) {
+        Ok(end) => Ok(Some(end)),
+        Err(Stop::Incomplete) => {
+            into.clear();
+            Ok(None)
+        }
+        Err(Stop::Error(error)) => {
+            // The access log asks for what was understood of it.
+            if into.store.bytes.is_empty() {
+                let head = bytes.strip_prefix(b"\r\n").unwrap_or(bytes);
+                into.store.bytes.extend_from_slice(&head[..head.len().min(HEAD_BYTES_MAX)]);
             }
-            Known::Connection => options.read(value),
-            Known::Te => into.te_trailers |= syntax::list(value).any(|coding| coding.eq_ignore_ascii_case(b"trailers")),
-            Known::Expect if !value.eq_ignore_ascii_case(b"100-continue") => return Err(HeadError::Expectation),
-            _ => {}
+            Err(error)
         }
     }
-    if !into.store.has(Known::Host) && into.version == Version::Http11 {
-        return Err(HeadError::NoHost);
+}
+
+fn read(bytes: &[u8], limits: &HeadLimits, into: &mut RequestHead) -> Result<usize, Stop> {
+    let (mut tokens, before) = Tokens::new(bytes)?;
+    let method_end = tokens.method()?;
+    let target_start = tokens.at;
+    let target_end = tokens.target()?;
+    into.version = tokens.request_version()?;
+    if tokens.at - 2 > limits.request_line || tokens.at > HEAD_BYTES_MAX {
+        return Err(HeadError::RequestLineTooLong.into());
     }
-    Ok(options)
+    let line_end = tokens.at;
+    into.method = Method::from_bytes(&tokens.bytes[..method_end]);
+    into.check_method()?;
+    into.method_span = Span::new(0, method_end);
+    into.target = Span::new(target_start, target_end);
+    into.path_end = into.target.end;
+    let mut options = ConnectionOptions::default();
+    while let Some(line) = tokens.line()? {
+        read_field(tokens.bytes, line, &mut options, into)?;
+    }
+    if tokens.at - line_end > limits.headers || tokens.at > HEAD_BYTES_MAX {
+        return Err(HeadError::HeadersTooLarge.into());
+    }
+    if into.store.fields.len() > limits.count {
+        return Err(HeadError::TooManyHeaders.into());
+    }
+    if into.version == Version::Http11 && !into.store.has(Known::Host) {
+        return Err(HeadError::NoHost.into());
+    }
+    into.store.bytes.extend_from_slice(&tokens.bytes[..tokens.at]);
+    read_target(into)?;
+    read_framing(options, into)?;
+    Ok(before + tokens.at)
+}
+
+/// Notes a field, and reads it if it decides about the message.
+#[inline]
+fn read_field(
+    bytes: &[u8],
+    line: Line,
+    options: &mut ConnectionOptions,
+    into: &mut RequestHead,
+) -> Result<(), HeadError> {
+    let before = into.store.names;
+    let known = into.store.note(bytes, line)?;
+    if known == Known::Other {
+        return Ok(());
+    }
+    let again = before & known.bit() != 0;
+    let value = &bytes[line.value_start..line.value_end];
+    match known {
+        Known::Host if again => return Err(HeadError::TwoHosts),
+        Known::Host if !syntax::is_host(value) => return Err(HeadError::BadHost),
+        Known::Host => into.host = Span::new(line.value_start, line.value_end),
+        Known::ContentLength if again => return Err(HeadError::ContentLength),
+        Known::ContentLength => {
+            into.body = BodyLength::Length(syntax::decimal(value).ok_or(HeadError::ContentLength)?);
+        }
+        Known::Connection => options.read(value),
+        Known::Te => into.te_trailers |= syntax::list(value).any(|coding| coding.eq_ignore_ascii_case(b"trailers")),
+        Known::Expect if !value.eq_ignore_ascii_case(b"100-continue") => return Err(HeadError::Expectation),
+        _ => {}
+    }
+    Ok(())
 }
 
 /// Resolves absolute-form: what follows the authority becomes the target, the authority takes the place of `Host`

@@ -1,76 +1,76 @@
 //! A response's head, and how its body ends.
 
 use super::framing::{ConnectionOptions, check_transfer_encoding};
-use crate::protocol::head::{ResponseHead, Span, offset};
-use crate::protocol::message::{HEAD_BYTES_MAX, HEAD_FIELDS_MAX};
-use crate::protocol::{BodyLength, HeadError, Known, Method, Version, syntax};
-use httparse::{ParserConfig, Response, Status};
-use std::mem::MaybeUninit;
+use super::tokens::{Line, Stop, Tokens};
+use crate::protocol::head::{ResponseHead, Span};
+use crate::protocol::message::HEAD_BYTES_MAX;
+use crate::protocol::{BodyLength, HeadError, Known, Method, syntax};
 
-/// Reads the head of a response to a request of that method, as [`super::HeadScan`] found it, into `into`, in place of
-/// what that held. The length of the body is decided by RFC 9112 §6.3.
+/// Reads the head that `bytes` begin with, of a response to a request of that method, into `into`, in place of what that
+/// held. The length of the body is decided by RFC 9112 §6.3. Where the head ends, or `None` if it is not whole: `into` is
+/// then empty.
+///
+/// It begins anew at every call. For a head that comes in pieces, [`super::HeadScan`] tells when it is whole.
 ///
 /// # Errors
-/// For what is no response, or one whose end could be read in two ways. `into` is then worth nothing.
-pub fn parse_response(head: &[u8], request: Method, into: &mut ResponseHead) -> Result<(), HeadError> {
+/// For what is no response, or one whose end could be read in two ways; also where that shows before the head is whole.
+/// `into` is then empty.
+pub fn parse_response(bytes: &[u8], request: Method, into: &mut ResponseHead) -> Result<Option<usize>, HeadError> {
     into.clear();
-    if head.len() > HEAD_BYTES_MAX {
-        return Err(HeadError::HeadersTooLarge);
-    }
-    let mut fields = [const { MaybeUninit::uninit() }; HEAD_FIELDS_MAX];
-    let mut response = Response::new(&mut []);
-    match ParserConfig::default().parse_response_with_uninit_headers(&mut response, head, &mut fields) {
-        Ok(Status::Complete(length)) if length == head.len() => {}
-        Ok(_) => return Err(HeadError::StartLine),
-        Err(error) => return Err(refusal(error)),
-    }
-    let (Some(status), true) = (response.code, head.starts_with(b"HTTP/1.")) else { return Err(HeadError::StartLine) };
-    if status < 100 {
-        return Err(HeadError::Status);
-    }
-    into.status = status;
-    into.version = if response.version == Some(0) { Version::Http10 } else { Version::Http11 };
-    into.store.bytes.extend_from_slice(head);
-    let lines_start = response.headers.first().map_or(head.len() - 2, |field| offset(head, field.name.as_bytes()));
-    into.status_line = Span::new("HTTP/1.1 ".len(), lines_start);
-    let options = read_fields(head, response.headers, into)?;
-    read_framing(request, options, into)
-}
-
-fn refusal(error: httparse::Error) -> HeadError {
-    match error {
-        httparse::Error::TooManyHeaders => HeadError::TooManyHeaders,
-        httparse::Error::HeaderName => HeadError::FieldName,
-        httparse::Error::HeaderValue => HeadError::FieldValue,
-        httparse::Error::Version => HeadError::Version,
-        _ => HeadError::StartLine,
+    let stop = match read(bytes, request, into) {
+        Ok(end) => return Ok(Some(end)),
+        Err(stop) => stop,
+    };
+    into.clear();
+    match stop {
+        Stop::Incomplete => Ok(None),
+        Stop::Error(error) => Err(error),
     }
 }
 
-/// Notes all fields, and reads those that decide about the message.
-fn read_fields(
-    head: &[u8],
-    lines: &[httparse::Header<'_>],
-    into: &mut ResponseHead,
-) -> Result<ConnectionOptions, HeadError> {
+fn read(bytes: &[u8], request: Method, into: &mut ResponseHead) -> Result<usize, Stop> {
+    let (mut tokens, before) = Tokens::new(bytes)?;
+    (into.version, into.status) = tokens.status_line()?;
+    if into.status < 100 {
+        return Err(HeadError::Status.into());
+    }
+    if tokens.at > HEAD_BYTES_MAX {
+        return Err(HeadError::HeadersTooLarge.into());
+    }
+    into.status_line = Span::new("HTTP/1.1 ".len(), tokens.at);
     let mut options = ConnectionOptions::default();
-    for (index, httparse::Header { name, value }) in lines.iter().enumerate() {
-        let end = lines.get(index + 1).map_or(head.len() - 2, |next| offset(head, next.name.as_bytes()));
-        let (start, value_start) = (offset(head, name.as_bytes()), offset(head, value));
-        let span = Span::new(value_start, value_start + value.len());
-        let before = into.store.names;
-        let known = into.store.note(Span::new(start, start + name.len()), span, end, true);
-        match known {
-            Known::ContentLength if before & known.bit() != 0 => return Err(HeadError::ContentLength),
-            Known::ContentLength => {
-                into.body = BodyLength::Length(syntax::decimal(value).ok_or(HeadError::ContentLength)?);
-            }
-            Known::Connection => options.read(value),
-            Known::KeepAlive => into.keep_alive_timeout = keep_alive_timeout(value),
-            _ => {}
-        }
+    while let Some(line) = tokens.line()? {
+        read_field(tokens.bytes, line, &mut options, into)?;
     }
-    Ok(options)
+    if tokens.at > HEAD_BYTES_MAX {
+        return Err(HeadError::HeadersTooLarge.into());
+    }
+    into.store.bytes.extend_from_slice(&tokens.bytes[..tokens.at]);
+    read_framing(request, options, into)?;
+    Ok(before + tokens.at)
+}
+
+/// Notes a field, and reads it if it decides about the message.
+#[inline]
+fn read_field(
+    bytes: &[u8],
+    line: Line,
+    options: &mut ConnectionOptions,
+    into: &mut ResponseHead,
+) -> Result<(), HeadError> {
+    let before = into.store.names;
+    let known = into.store.note(bytes, line)?;
+    let value = &bytes[line.value_start..line.value_end];
+    match known {
+        Known::ContentLength if before & known.bit() != 0 => return Err(HeadError::ContentLength),
+        Known::ContentLength => {
+            into.body = BodyLength::Length(syntax::decimal(value).ok_or(HeadError::ContentLength)?);
+        }
+        Known::Connection => options.read(value),
+        Known::KeepAlive => into.keep_alive_timeout = keep_alive_timeout(value),
+        _ => {}
+    }
+    Ok(())
 }
 
 /// The seconds of `timeout=` in a `Keep-Alive` field.

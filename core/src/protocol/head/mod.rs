@@ -10,4 +10,4 @@ mod store;
 
 pub use request::RequestHead;
 pub use response::ResponseHead;
-pub(super) use store::{Span, Store, offset};
+pub(super) use store::{Span, Store};

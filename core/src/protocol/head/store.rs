@@ -1,5 +1,6 @@
 //! Bytes and fields: what a request's and a response's head have in common.
 
+use crate::protocol::h1::Line;
 use crate::protocol::message::{HEAD_BYTES_MAX, HEAD_FIELDS_MAX};
 use crate::protocol::{HeadError, Known, syntax};
 
@@ -76,12 +77,22 @@ impl Store {
         self.fields().filter(|(found, ..)| found.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value, _)| value)
     }
 
-    /// Notes a field whose line was checked and lies in `bytes` already.
-    pub(in crate::protocol) fn note(&mut self, name: Span, value: Span, end: usize, received: bool) -> Known {
-        let known = Known::of(self.slice(name));
+    /// Notes a field of a message whose bytes will lie in the store from its first byte on.
+    #[inline]
+    pub(in crate::protocol) fn note(&mut self, bytes: &[u8], line: Line) -> Result<Known, HeadError> {
+        if self.fields.len() >= HEAD_FIELDS_MAX {
+            return Err(HeadError::TooManyHeaders);
+        }
+        let known = Known::of(&bytes[line.start..line.name_end]);
         self.names |= known.bit();
-        self.fields.push(Field { name, value, end: Span::new(0, end).end, known, received });
-        known
+        self.fields.push(Field {
+            name: Span::new(line.start, line.name_end),
+            value: Span::new(line.value_start, line.value_end),
+            end: Span::new(0, line.end).end,
+            known,
+            received: true,
+        });
+        Ok(known)
     }
 
     /// Appends a field as a line of its own, after checking name and value.
@@ -102,8 +113,11 @@ impl Store {
         let name = self.append(name);
         self.bytes.extend_from_slice(b": ");
         let value = self.append(value);
-        self.bytes.extend_from_slice(b"\r\n");
-        Ok(self.note(name, value, self.bytes.len(), false))
+        let end = self.append(b"\r\n").end;
+        let known = Known::of(self.slice(name));
+        self.names |= known.bit();
+        self.fields.push(Field { name, value, end, known, received: false });
+        Ok(known)
     }
 
     /// Appends bytes that belong to no field. The caller has checked that they fit.
@@ -166,8 +180,3 @@ const NOMINABLE: u64 = Known::Other.bit()
     | Known::UserAgent.bit()
     | Known::Accept.bit()
     | Known::Cookie.bit();
-
-/// Where `part`, a slice of `whole`, begins in it.
-pub(in crate::protocol) fn offset(whole: &[u8], part: &[u8]) -> usize {
-    part.as_ptr().addr() - whole.as_ptr().addr()
-}

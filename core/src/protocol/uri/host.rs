@@ -6,7 +6,7 @@ use crate::protocol::syntax;
 #[must_use]
 pub fn split_host(host: &[u8]) -> (&[u8], Option<u16>) {
     let after = if host.first() == Some(&b'[') { memchr::memchr(b']', host).unwrap_or(0) } else { 0 };
-    let Some(colon) = host[after..].iter().position(|&b| b == b':').map(|at| at + after) else { return (host, None) };
+    let Some(colon) = memchr::memchr(b':', &host[after..]).map(|at| at + after) else { return (host, None) };
     let port = syntax::decimal(&host[colon + 1..]).and_then(|port| u16::try_from(port).ok());
     (&host[..colon], port)
 }

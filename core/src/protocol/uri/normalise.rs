@@ -2,26 +2,25 @@
 
 /// Normalises a path: percent-encoded bytes are decoded unless they are reserved (those get upper-case digits), `.` and
 /// `..` are resolved, neighbouring slashes merged. The result is for matching; [`super::join_path`] makes it fit to be sent.
-/// `out` is cleared first.
-pub fn normalise_path(path: &[u8], out: &mut Vec<u8>) {
+/// `out` is cleared first. Whether [`is_plain`] holds for the result.
+pub fn normalise_path(path: &[u8], out: &mut Vec<u8>) -> bool {
     out.clear();
-    if is_normal(path) {
+    let (mut seen, mut pairs, mut before) = (0, 0, 0);
+    for &byte in path {
+        let class = CLASS[usize::from(byte)];
+        seen |= class;
+        pairs |= (before >> 1) & class;
+        before = class;
+    }
+    // Nothing to decode, resolve or merge: no `%`, `//` or `/.`.
+    if seen & PERCENT == 0 && pairs & AFTER_SLASH == 0 {
         out.extend_from_slice(path);
-        return;
+        return seen & ODD == 0;
     }
     decode(path, out);
     let length = resolve_dots(out);
     out.truncate(length);
-}
-
-/// Whether there is nothing to decode, resolve or merge: no `%`, `//` or `/.`.
-fn is_normal(path: &[u8]) -> bool {
-    let mut before = 0;
-    path.iter().all(|&b| {
-        let normal = b != b'%' && !(before == b'/' && matches!(b, b'/' | b'.'));
-        before = b;
-        normal
-    })
+    is_plain(out)
 }
 
 fn decode(path: &[u8], out: &mut Vec<u8>) {
@@ -86,14 +85,14 @@ fn resolve_dots(path: &mut [u8]) -> usize {
 /// Whether [`escape`] would leave this as it is.
 #[must_use]
 pub fn is_plain(path: &[u8]) -> bool {
-    path.iter().all(|&b| PLAIN[usize::from(b)])
+    path.iter().all(|&b| CLASS[usize::from(b)] & ODD == 0)
 }
 
 /// Appends `path`, with every byte percent-encoded that may not stand in a path as it is. Kong leaves reserved
 /// characters and existing `%` alone.
 pub fn escape(path: &[u8], out: &mut Vec<u8>) {
     let mut rest = path;
-    while let Some(at) = rest.iter().position(|&b| !PLAIN[usize::from(b)]) {
+    while let Some(at) = rest.iter().position(|&b| CLASS[usize::from(b)] & ODD != 0) {
         const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
         out.extend_from_slice(&rest[..at]);
         let byte = rest[at];
@@ -103,15 +102,25 @@ pub fn escape(path: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(rest);
 }
 
-/// What Kong's escape leaves alone. Spaces, controls, quotes, brackets of other kinds and high bytes are not in it.
-const PLAIN: [bool; 256] = {
+/// Not left alone by Kong's escape.
+const ODD: u8 = 1;
+const PERCENT: u8 = 2;
+/// Says something after a slash: `/` and `.`. A slash has the bit above it, too.
+const AFTER_SLASH: u8 = 4;
+const SLASH: u8 = AFTER_SLASH << 1;
+
+const CLASS: [u8; 256] = {
+    // What Kong's escape leaves alone. Spaces, controls, quotes, brackets of other kinds and high bytes are not in it.
     let plain = b"!#$&'()*+,/:;=?@[]-_.~%0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    let mut table = [false; 256];
+    let mut table = [ODD; 256];
     let mut at = 0;
     while at < plain.len() {
-        table[plain[at] as usize] = true;
+        table[plain[at] as usize] = 0;
         at += 1;
     }
+    table[b'%' as usize] = PERCENT;
+    table[b'.' as usize] = AFTER_SLASH;
+    table[b'/' as usize] = AFTER_SLASH | SLASH;
     table
 };
 
@@ -125,6 +134,7 @@ mod tests {
             let mut out = b"before".to_vec();
             normalise_path(path.as_bytes(), &mut out);
             assert_eq!(String::from_utf8_lossy(&out), expected, "{path}");
+            assert_eq!(normalise_path(path.as_bytes(), &mut out), is_plain(&out), "{path}");
             let once = out.clone();
             normalise_path(&once, &mut out);
             assert_eq!(out, once, "{path} is normal once it is normalised");

@@ -4,7 +4,7 @@
 //! are level not all workers choose the same. A target that fails at once always looks idle: for a second after a failure
 //! its count is taken as at least the mean of those that did not fail.
 
-use super::{Algorithm, Ask, Balancer, Look, Members, Pick, WorkerRng, at, from_anywhere, look};
+use super::{Algorithm, Ask, Balancer, Look, Members, Pick, TargetIndex, Usable, WorkerRng, look};
 use crate::upstream::Pool;
 use crate::upstream::ticks::ticks;
 use std::sync::Arc;
@@ -40,36 +40,40 @@ impl Balancer for Scan {
         // Targets that did not fail lately, and their requests.
         let (mut steady, mut total) = (0u64, 0u64);
         let mut best = Least::default();
-        let places = from_anywhere(pool.usable().len(), rng);
-        for place in places.clone() {
-            match look(pool, place, ask) {
-                Look::Free(target) => {
-                    let count = u64::from(target.inflight());
-                    if target.failed_lately(now) {
-                        wary = true;
-                    } else {
-                        steady += 1;
-                        total += count;
+        let usable = pool.usable();
+        let start = if usable.is_empty() { 0 } else { rng.usize(..usable.len()) };
+        let (before, after) = usable.split_at(start);
+        for part in [after, before] {
+            for usable in part {
+                match look(pool, usable, ask) {
+                    Look::Free(target) => {
+                        let count = u64::from(target.inflight());
+                        if target.failed_lately(now) {
+                            wary = true;
+                        } else {
+                            steady += 1;
+                            total += count;
+                        }
+                        best.offer(usable, count + 1);
                     }
-                    best.offer(place, count + 1, weight(pool, place));
+                    Look::Full => full = true,
+                    Look::Out => {}
                 }
-                Look::Full => full = true,
-                Look::Out => {}
             }
         }
         if wary && steady > 0 {
             // Again, with counts times `steady`, so that the mean is a whole number.
             best = Least::default();
-            for place in places {
-                if let Look::Free(target) = look(pool, place, ask) {
+            for usable in after.iter().chain(before) {
+                if let Look::Free(target) = look(pool, usable, ask) {
                     let count = u64::from(target.inflight()) * steady;
                     let count = if target.failed_lately(now) { count.max(total) } else { count };
-                    best.offer(place, count + steady, weight(pool, place));
+                    best.offer(usable, count + steady);
                 }
             }
         }
-        match best.place {
-            Some(place) => at(pool, place),
+        match best.index {
+            Some(index) => Pick::Target(index),
             None if full => Pick::Full,
             None => Pick::Empty,
         }
@@ -79,19 +83,16 @@ impl Balancer for Scan {
 /// The least cost / weight so far; of equal ones the first.
 #[derive(Default)]
 struct Least {
-    place: Option<usize>,
+    index: Option<TargetIndex>,
     cost: u64,
     weight: u64,
 }
 
 impl Least {
-    fn offer(&mut self, place: usize, cost: u64, weight: u64) {
-        if self.place.is_none() || cost.saturating_mul(self.weight) < self.cost.saturating_mul(weight) {
-            *self = Self { place: Some(place), cost, weight };
+    fn offer(&mut self, usable: &Usable, cost: u64) {
+        let weight = u64::from(usable.weight);
+        if self.index.is_none() || cost.saturating_mul(self.weight) < self.cost.saturating_mul(weight) {
+            *self = Self { index: Some(usable.index), cost, weight };
         }
     }
-}
-
-fn weight(pool: &Pool, place: usize) -> u64 {
-    pool.usable().get(place).map_or(1, |usable| u64::from(usable.weight))
 }

@@ -91,11 +91,10 @@ enum Look<'a> {
     Out,
 }
 
-/// Looks at the target at `place` of the usable ones.
-fn look<'a>(pool: &'a Pool, place: usize, ask: &Ask<'_>) -> Look<'a> {
-    let Some(target) = pool.usable().get(place).and_then(|usable| pool.target(usable.index)) else {
-        return Look::Out;
-    };
+/// Looks at one of the usable targets.
+#[inline]
+fn look<'a>(pool: &'a Pool, usable: &Usable, ask: &Ask<'_>) -> Look<'a> {
+    let Some(target) = pool.target(usable.index) else { return Look::Out };
     if !target.causes().is_empty() || ask.tried.iter().any(|tried| Arc::ptr_eq(tried, target)) {
         Look::Out
     } else if target.inflight() >= pool.max_concurrency() {
@@ -103,6 +102,11 @@ fn look<'a>(pool: &'a Pool, place: usize, ask: &Ask<'_>) -> Look<'a> {
     } else {
         Look::Free(target)
     }
+}
+
+/// Looks at the usable target at `place`.
+fn look_at<'a>(pool: &'a Pool, place: usize, ask: &Ask<'_>) -> Look<'a> {
+    pool.usable().get(place).map_or(Look::Out, |usable| look(pool, usable, ask))
 }
 
 /// The pick of the usable target at `place`.
@@ -114,7 +118,7 @@ fn at(pool: &Pool, place: usize) -> Pick {
 fn first_free(pool: &Pool, ask: &Ask<'_>, rng: &mut WorkerRng) -> Pick {
     let mut found = Pick::Empty;
     for place in from_anywhere(pool.usable().len(), rng) {
-        match look(pool, place, ask) {
+        match look_at(pool, place, ask) {
             Look::Free(_) => return at(pool, place),
             Look::Full => found = Pick::Full,
             Look::Out => {}

@@ -4,7 +4,7 @@
 //! A target without a latency sample is compared by its load alone, so that a new one is neither flooded nor shunned. One
 //! that failed less than a second ago costs at least what the other does: it fails fast, and is no magnet for that.
 
-use super::{Algorithm, Ask, Balancer, Look, Members, Pick, WorkerRng, at, first_free, look};
+use super::{Algorithm, Ask, Balancer, Look, Members, Pick, WorkerRng, at, first_free, look_at};
 use crate::upstream::ticks::{Ticks, ticks};
 use crate::upstream::{Pool, Target};
 use std::sync::Arc;
@@ -63,7 +63,7 @@ fn draw<'a>(pool: &'a Pool, ask: &Ask<'_>, rng: &mut WorkerRng, not: Option<usiz
         let place = rng.usize(..choices);
         // Leaves `not` out without a second draw.
         let place = if not.is_some_and(|not| place >= not) { place + 1 } else { place };
-        if let Look::Free(target) = look(pool, place, ask) {
+        if let Look::Free(target) = look_at(pool, place, ask) {
             let weight = pool.usable().get(place).map_or(1.0, |usable| f32::from(usable.weight));
             return Some((place, Drawn { target, weight }));
         }

@@ -6,7 +6,7 @@
 //! draw a position at random and leave the counter alone: first attempts stay exact.
 
 use super::schedule::Schedule;
-use super::{Algorithm, Ask, Balancer, Look, Members, Pick, WorkerRng, at, first_free, look};
+use super::{Algorithm, Ask, Balancer, Look, Members, Pick, WorkerRng, at, first_free, look_at};
 use crate::model::TargetId;
 use crate::upstream::Pool;
 use crossbeam_utils::CachePadded;
@@ -86,7 +86,7 @@ impl Balancer for Wheel {
         };
         for _ in 0..DRAWS {
             let place = self.place(position);
-            if let Look::Free(_) = look(pool, place, ask) {
+            if let Look::Free(_) = look_at(pool, place, ask) {
                 return at(pool, place);
             }
             position = rng.u64(..self.schedule.cycle());

@@ -2,6 +2,7 @@
 
 mod chunked;
 mod properties;
+mod reference;
 mod request;
 mod response;
 

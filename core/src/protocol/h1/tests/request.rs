@@ -4,11 +4,11 @@ use super::LIMITS;
 use crate::protocol::h1::{HeadScan, parse_request};
 use crate::protocol::{BodyLength, HeadError, HeadLimits, Known, Method, RequestHead, Version};
 
-/// Finds the head and reads it, as the data path does.
+/// Reads the head, as the data path does.
 fn read(bytes: &str, limits: &HeadLimits) -> Result<RequestHead, HeadError> {
-    let range = HeadScan::new().find(bytes.as_bytes())?.expect("the test's head is whole");
     let mut head = RequestHead::new();
-    parse_request(&bytes.as_bytes()[range], limits, &mut head)?;
+    let end = parse_request(bytes.as_bytes(), limits, &mut head)?.expect("the test's head is whole");
+    assert_eq!(HeadScan::new().find(bytes.as_bytes()).map(|found| found.map(|range| range.end)), Ok(Some(end)));
     Ok(head)
 }
 
@@ -45,7 +45,7 @@ fn a_head_that_is_used_again_remembers_nothing() {
         good("POST /a?b HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nConnection: close, x\r\nTE: trailers\r\n\r\n");
     let capacity = head.capacity();
     let next = b"GET / HTTP/1.0\r\n\r\n";
-    parse_request(next, &LIMITS, &mut head).expect("a good head");
+    assert_eq!(parse_request(next, &LIMITS, &mut head), Ok(Some(next.len())));
     assert_eq!((head.body, head.query(), head.host(), head.fields().count()), (BodyLength::None, None, &b""[..], 0));
     assert!(!head.te_trailers && !head.keep_alive && head.capacity() == capacity);
     head.clear();
@@ -154,7 +154,7 @@ fn lines_that_are_no_fields_are_refused() {
         ("X: a\r\r\n", HeadError::FieldValue),
         ("X: \rY: 1\r\n", HeadError::FieldValue),
         ("X\r: 1\r\n", HeadError::FieldName),
-        ("\rX: 1\r\n", HeadError::StartLine),
+        ("\rX: 1\r\n", HeadError::FieldName),
         ("X: a\x0bb\r\n", HeadError::FieldValue),
         ("X: \x7f\r\n", HeadError::FieldValue),
     ] {
@@ -162,10 +162,28 @@ fn lines_that_are_no_fields_are_refused() {
     }
     refused("GET / HTTP/1.1\r\n Host: a\r\n\r\n", HeadError::FieldName);
     assert_eq!(good(&with("X: é\t\"(\r\n")).all("x").next(), Some("é\t\"(".as_bytes()));
-    // A reader that was not preceded by the scan must not skip what the scan would have refused.
+}
+
+#[test]
+fn a_head_ends_with_its_empty_line_and_what_follows_is_left_alone() {
     let mut head = RequestHead::new();
-    for bytes in ["\r\nGET / HTTP/1.0\r\n\r\n", "GET / HTTP/1.0\r\n\r\nX", "GET / HTTP/1.0\r\n"] {
-        assert_eq!(parse_request(bytes.as_bytes(), &LIMITS, &mut head), Err(HeadError::StartLine), "{bytes:?}");
+    let mut end = |bytes: &[u8]| parse_request(bytes, &LIMITS, &mut head);
+    assert_eq!(end(b"GET / HTTP/1.0\r\n\r\nX"), Ok(Some(18)));
+    assert_eq!(end(b"\r\nGET / HTTP/1.0\r\n\r\n\n"), Ok(Some(20)));
+    assert_eq!(end(b"\r\n\r\nGET / HTTP/1.0\r\n\r\n"), Err(HeadError::LeadingLines));
+    let whole = b"\r\nGET / HTTP/1.1\r\nHost:  a \r\nX-Y:\r\n\r\n";
+    for cut in 0..whole.len() {
+        assert_eq!(end(&whole[..cut]), Ok(None), "the first {cut} bytes");
+    }
+    let lines = [
+        "\n",
+        "GET / HTTP/1.1\n",
+        "GET /\nHTTP/1.1\r\n",
+        "GET / HTTP/1.1\r\nHost: a\n\r\n",
+        "GET / HTTP/1.1\r\nHost\n",
+    ];
+    for bad in lines {
+        assert_eq!(end(bad.as_bytes()), Err(HeadError::BareLf), "{bad:?}");
     }
 }
 

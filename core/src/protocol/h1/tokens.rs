@@ -1,0 +1,310 @@
+//! The tokens of a head, read in one pass that looks at eight bytes at a time.
+//!
+//! Places count from the head's first byte. What ends too early is [`Stop::Incomplete`]; all else that RFC 9112 does not
+//! allow is an error at once: LF without CR, CR without LF, folded lines, space before a colon, control characters.
+
+use crate::protocol::message::HEAD_BYTES_MAX;
+use crate::protocol::{HeadError, Version, syntax};
+
+/// Why reading stopped before the head's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// The bytes end first.
+    Incomplete,
+    /// It is no head.
+    Error(HeadError),
+}
+
+impl From<HeadError> for Stop {
+    fn from(error: HeadError) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// A field line as places in the head.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::protocol) struct Line {
+    pub(in crate::protocol) start: usize,
+    pub(in crate::protocol) name_end: usize,
+    pub(in crate::protocol) value_start: usize,
+    pub(in crate::protocol) value_end: usize,
+    /// After its CRLF.
+    pub(in crate::protocol) end: usize,
+}
+
+/// Reads a head from its first byte.
+pub(super) struct Tokens<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) at: usize,
+}
+
+impl<'a> Tokens<'a> {
+    /// For bytes that begin with a head, and with how many bytes before it: one empty line may precede it (RFC 9112 §2.2).
+    pub(super) fn new(bytes: &'a [u8]) -> Result<(Self, usize), Stop> {
+        let before = if bytes.starts_with(b"\r\n") { 2 } else { 0 };
+        let bytes = bytes.get(before..).unwrap_or_default();
+        match bytes {
+            [] | [b'\r'] => Err(Stop::Incomplete),
+            [b'\r', b'\n', ..] => Err(HeadError::LeadingLines.into()),
+            _ => Ok((Self { bytes, at: 0 }, before)),
+        }
+    }
+
+    fn peek(&self) -> Result<u8, Stop> {
+        self.bytes.get(self.at).copied().ok_or(Stop::Incomplete)
+    }
+
+    /// What is wrong with the byte that comes next, where something else was wanted.
+    #[cold]
+    fn unexpected(&self, error: HeadError) -> Stop {
+        match self.peek() {
+            Err(stop) => stop,
+            Ok(b'\n') => HeadError::BareLf.into(),
+            Ok(_) => error.into(),
+        }
+    }
+
+    fn expect(&mut self, byte: u8, error: HeadError) -> Result<(), Stop> {
+        if self.bytes.get(self.at) != Some(&byte) {
+            return Err(self.unexpected(error));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// A method and the space after it; where it ends.
+    pub(super) fn method(&mut self) -> Result<usize, Stop> {
+        self.at = skip_token(self.bytes, self.at);
+        let end = self.at;
+        if end == 0 {
+            return Err(self.unexpected(HeadError::StartLine));
+        }
+        self.expect(b' ', HeadError::StartLine)?;
+        Ok(end)
+    }
+
+    /// A request's target and the space after it; where it ends. Bytes that are not ASCII are let pass as UTF-8.
+    pub(super) fn target(&mut self) -> Result<usize, Stop> {
+        let start = self.at;
+        self.at = skip_above::<b' '>(self.bytes, self.at);
+        let end = self.at;
+        if end == start {
+            return Err(self.unexpected(HeadError::StartLine));
+        }
+        let target = &self.bytes[start..end];
+        if !target.is_ascii() && std::str::from_utf8(target).is_err() {
+            return Err(HeadError::StartLine.into());
+        }
+        self.expect(b' ', HeadError::StartLine)?;
+        Ok(end)
+    }
+
+    /// The version and the end of the line.
+    pub(super) fn request_version(&mut self) -> Result<Version, Stop> {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let version = match rest.first_chunk::<10>() {
+            Some(b"HTTP/1.1\r\n") => Version::Http11,
+            Some(b"HTTP/1.0\r\n") => Version::Http10,
+            _ => return Err(no_version(rest)),
+        };
+        self.at += 10;
+        Ok(version)
+    }
+
+    /// `HTTP/1.1 200 OK` and the end of the line: the version and the status.
+    pub(super) fn status_line(&mut self) -> Result<(Version, u16), Stop> {
+        let version = match self.bytes.first_chunk::<9>() {
+            Some(b"HTTP/1.1 ") => Version::Http11,
+            Some(b"HTTP/1.0 ") => Version::Http10,
+            _ => return Err(no_status_line(self.bytes)),
+        };
+        self.at = 9;
+        let mut status = 0;
+        for _ in 0..3 {
+            let digit = self.peek()?;
+            if !digit.is_ascii_digit() {
+                return Err(self.unexpected(HeadError::StartLine));
+            }
+            status = status * 10 + u16::from(digit - b'0');
+            self.at += 1;
+        }
+        // The phrase may be missing, and its space with it.
+        if self.peek()? != b'\r' {
+            self.expect(b' ', HeadError::StartLine)?;
+            self.at = skip_text(self.bytes, self.at);
+        }
+        self.expect(b'\r', HeadError::StartLine)?;
+        self.expect(b'\n', HeadError::StartLine)?;
+        Ok((version, status))
+    }
+
+    /// The next field line, or `None` after the empty line that ends the head.
+    #[inline]
+    pub(super) fn line(&mut self) -> Result<Option<Line>, Stop> {
+        let bytes = self.bytes;
+        let start = self.at;
+        if bytes.get(start) == Some(&b'\r') {
+            self.at += 1;
+            self.expect(b'\n', HeadError::FieldName)?;
+            return Ok(None);
+        }
+        let name_end = skip_token(bytes, start);
+        self.at = name_end;
+        if name_end == start {
+            return Err(self.unexpected(HeadError::FieldName));
+        }
+        self.expect(b':', HeadError::FieldName)?;
+        let mut value_start = self.at;
+        while let Some(b' ' | b'\t') = bytes.get(value_start) {
+            value_start += 1;
+        }
+        self.at = skip_text(bytes, value_start);
+        let mut value_end = self.at;
+        self.expect(b'\r', HeadError::FieldValue)?;
+        self.expect(b'\n', HeadError::FieldValue)?;
+        while value_end > value_start && matches!(bytes.get(value_end - 1), Some(b' ' | b'\t')) {
+            value_end -= 1;
+        }
+        // Every place in a head fits `u16`.
+        if self.at > HEAD_BYTES_MAX {
+            return Err(HeadError::HeadersTooLarge.into());
+        }
+        Ok(Some(Line { start, name_end, value_start, value_end, end: self.at }))
+    }
+}
+
+/// What is wrong with a request line that does not end in a version that is served: where all but the numbers fits, 505
+/// says more than 400.
+#[cold]
+fn no_version(rest: &[u8]) -> Stop {
+    let fits = |(place, byte): (usize, &u8)| match place {
+        5 | 7 => byte.is_ascii_digit(),
+        _ => b"HTTP/?.?\r\n".get(place) == Some(byte),
+    };
+    match rest.iter().take(10).enumerate().position(|byte| !fits(byte)) {
+        Some(place) if rest.get(place) == Some(&b'\n') => HeadError::BareLf.into(),
+        Some(_) => HeadError::StartLine.into(),
+        None if rest.len() < 10 => Stop::Incomplete,
+        None => HeadError::Version.into(),
+    }
+}
+
+#[cold]
+fn no_status_line(bytes: &[u8]) -> Stop {
+    let begins = |line: &[u8]| bytes.len() < line.len() && line.starts_with(bytes);
+    match bytes {
+        _ if begins(b"HTTP/1.1 ") || begins(b"HTTP/1.0 ") => Stop::Incomplete,
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0' | b'1', ..] => HeadError::StartLine.into(),
+        [b'H', b'T', b'T', b'P', b'/', ..] => HeadError::Version.into(),
+        _ => HeadError::StartLine.into(),
+    }
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = 0x8080_8080_8080_8080;
+
+#[inline(always)]
+fn word(bytes: &[u8], at: usize) -> Option<u64> {
+    bytes.get(at..).and_then(<[u8]>::first_chunk).map(|word| u64::from_le_bytes(*word))
+}
+
+/// Which of a word's bytes has its high bit set first.
+#[inline(always)]
+fn first(found: u64) -> usize {
+    (found.trailing_zeros() / 8) as usize
+}
+
+/// The place of the first byte from `at` on that is at most `MOST`, or DEL; the bytes' end if there is none.
+///
+/// A borrow sets bits too many only above a byte that was found rightly, and the lowest one counts.
+#[inline(always)]
+fn skip_above<const MOST: u8>(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(word) = word(bytes, at) {
+        let low = word.wrapping_sub(ONES * (u64::from(MOST) + 1)) & !word;
+        let delete = word ^ (ONES * 0x7f);
+        let found = (low | (delete.wrapping_sub(ONES) & !delete)) & HIGHS;
+        if found != 0 {
+            return at + first(found);
+        }
+        at += 8;
+    }
+    while bytes.get(at).is_some_and(|&byte| byte > MOST && byte != 0x7f) {
+        at += 1;
+    }
+    at
+}
+
+/// The place of the first byte that no field value has: a control character other than TAB.
+#[inline(always)]
+fn skip_text(bytes: &[u8], mut at: usize) -> usize {
+    loop {
+        at = skip_above::<0x1f>(bytes, at);
+        if bytes.get(at) != Some(&b'\t') {
+            return at;
+        }
+        at += 1;
+    }
+}
+
+/// The place of the first byte that no token has. Of most names every byte is a letter or a hyphen.
+#[inline(always)]
+fn skip_token(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(word) = word(bytes, at) {
+        let lower = word | (ONES * 0x20);
+        // For bytes below 0x80 neither sum carries into the next.
+        let from_a = (lower & !HIGHS) + ONES * (0x80 - b'a' as u64);
+        let after_z = (lower & !HIGHS) + ONES * (0x80 - (b'z' as u64 + 1));
+        let hyphen = word ^ (ONES * b'-' as u64);
+        let is_hyphen = !((hyphen & !HIGHS).wrapping_add(!HIGHS) | hyphen);
+        let other = !((from_a & !after_z) | is_hyphen) & HIGHS | word & HIGHS;
+        if other != 0 {
+            at += first(other);
+            break;
+        }
+        at += 8;
+    }
+    while bytes.get(at).is_some_and(|&byte| syntax::is_token_byte(byte)) {
+        at += 1;
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The places that the wide loops find, for every byte at every place of every length.
+    #[test]
+    fn wide_steps_stop_where_single_ones_would() {
+        let check = |skip: fn(&[u8], usize) -> usize, may: fn(u8) -> bool| {
+            for length in 0..20 {
+                for place in 0..length {
+                    for byte in 0..=u8::MAX {
+                        let mut bytes = vec![b'a'; length];
+                        bytes[place] = byte;
+                        let expected = if may(byte) { length } else { place };
+                        assert_eq!(skip(&bytes, 0), expected, "{byte:#x} at {place} of {length}");
+                    }
+                }
+            }
+        };
+        check(skip_above::<b' '>, |byte| byte > b' ' && byte != 0x7f);
+        check(skip_text, |byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f));
+        check(skip_token, |byte| syntax::is_token(&[byte]));
+    }
+
+    #[test]
+    fn two_bytes_that_stop_it_are_found_in_their_order() {
+        for (first, second) in [(0x7f, 0), (0, 0x7f), (b'\r', b'\n'), (0x80, 0x1f), (0x1f, 0x80), (0xff, 0x7f)] {
+            for gap in 0..9 {
+                let mut bytes = vec![b'a', first];
+                bytes.extend(vec![b'a'; gap]);
+                bytes.extend([second, b'a', b'a', b'a', b'a', b'a', b'a', b'a', b'a']);
+                let expected = bytes.iter().position(|&byte| !(byte == b'\t' || (byte >= b' ' && byte != 0x7f)));
+                assert_eq!(Some(skip_text(&bytes, 0)), expected, "{bytes:?}");
+                let expected = bytes.iter().position(|&byte| !syntax::is_token(&[byte]));
+                assert_eq!(Some(skip_token(&bytes, 0)), expected, "{bytes:?}");
+            }
+        }
+    }
+}
