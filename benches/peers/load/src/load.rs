@@ -21,8 +21,6 @@ use std::time::{Duration, Instant};
 const GRACE: Duration = Duration::from_secs(5);
 /// Failures before a run is given up: what it would measure is not the proxy.
 const FAILURES_MAX: u64 = 1000;
-/// The timer's shortest period: finer than what an epoll round trip takes.
-const TICK_MIN: Duration = Duration::from_micros(20);
 const TIMER: u64 = u64::MAX;
 
 struct Load {
@@ -51,24 +49,27 @@ pub(crate) fn run(options: &Options) -> serde_json::Value {
     }
     let (rate, length) = (options.number("rate", 0.0_f64), Duration::from_secs_f64(options.number("seconds", 3.0)));
     let gap = (rate > 0.0).then(|| Duration::from_secs_f64(1.0 / rate));
-    let _timer = load.timer(gap.unwrap_or(Duration::from_millis(10)).max(TICK_MIN));
+    let timer = load.timer();
     let begin = Instant::now();
-    let mut numbers = 0_u32;
+    let end = begin + length;
+    let (mut numbers, mut armed) = (0_u32, begin);
     let mut events = Vec::with_capacity(256);
     loop {
         let now = Instant::now();
-        let mut is_over = false;
-        while !load.free.is_empty() {
-            let due = gap.map_or(now, |gap| begin + gap * numbers);
-            is_over = due >= begin + length;
-            if is_over || due > now {
-                break;
-            }
+        let due = gap.map_or(now, |gap| begin + gap * numbers);
+        if due < end && due <= now && !load.free.is_empty() {
             numbers += 1;
             load.send(due);
+            continue;
         }
-        if (is_over && load.is_quiet()) || now > begin + length + GRACE {
+        if (due >= end && load.is_quiet()) || now > end + GRACE {
             break;
+        }
+        // Without a free connection an answer comes first.
+        let wake = if due < end && due > now { due } else { end + GRACE };
+        if armed != wake {
+            arm(&timer, wake - now);
+            armed = wake;
         }
         load.wait(&mut events);
     }
@@ -125,12 +126,10 @@ impl Load {
         }
     }
 
-    /// Wakes the loop so that requests go out on time. Edge-triggered, so nobody has to read it.
-    fn timer(&self, period: Duration) -> OwnedFd {
+    /// Wakes the loop so that requests go out on time: an epoll's own timeout is in milliseconds. Edge-triggered, so
+    /// nobody has to read it.
+    fn timer(&self) -> OwnedFd {
         let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK).expect("a timer");
-        let spec = Timespec { tv_sec: 0, tv_nsec: i64::from(period.subsec_nanos()).max(1) };
-        let all = Itimerspec { it_interval: spec, it_value: spec };
-        timerfd_settime(&timer, TimerfdTimerFlags::empty(), &all).expect("a period");
         epoll::add(&self.epoll, &timer, EventData::new_u64(TIMER), EventFlags::IN | EventFlags::ET).expect("epoll");
         timer
     }
@@ -219,4 +218,11 @@ impl Load {
             "p50_us": micros(0.5), "p99_us": micros(0.99), "p999_us": micros(0.999), "max_us": micros(1.0),
         })
     }
+}
+
+fn arm(timer: &OwnedFd, wait: Duration) {
+    let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let it_value = Timespec::try_from(wait.max(Duration::from_nanos(1))).expect("runs are short");
+    let spec = Itimerspec { it_interval: zero, it_value };
+    timerfd_settime(timer, TimerfdTimerFlags::empty(), &spec).expect("a timer can be set");
 }
