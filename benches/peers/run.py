@@ -32,7 +32,7 @@ def options() -> argparse.Namespace:
     workloads = "\n".join(f"  {key:<11}{workload.title}" for key, workload in WORKLOADS.items())
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=f"workloads (w2 alone means w2; w2* all that begin so):\n{workloads}\n\nproxies: {', '.join(PROXIES)}")
+        epilog=f"workloads (w2*: all that begin so):\n{workloads}\n\nproxies: {', '.join(PROXIES)}")
     parser.add_argument("--binary", type=Path, default=ROOT / "target/release/plimsoll", help="Plimsoll's")
     parser.add_argument("--workloads", default=",".join(WORKLOADS), metavar="W,W", help="which; default: all")
     parser.add_argument("--proxies", default=",".join(PROXIES), metavar="P,P", help="which; default: all")
@@ -50,7 +50,7 @@ def options() -> argparse.Namespace:
     given = parser.parse_args()
     given.workloads = chosen(given.workloads, WORKLOADS)
     given.proxies = chosen(given.proxies, PROXIES)
-    is_full = not given.quick and set(given.workloads) == set(WORKLOADS) and set(given.proxies) == set(PROXIES)
+    is_full = not given.quick and not given.from_json and set(given.workloads) == set(WORKLOADS) and set(given.proxies) == set(PROXIES)
     if is_full and not given.rounds:
         given.markdown = given.markdown or ROOT / "docs/benchmarks.md"
         given.plot = given.plot or ROOT / "docs/benchmarks.svg"

@@ -5,10 +5,10 @@ our own generator, which asks at a given rate for latencies; None: latencies are
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from generators import h2load, load, wrk
-from proxies import ORIGIN_PORT, Proxy, Setup
+from proxies import Proxy, Setup
 
 MANY_ROUTES = 10_000
 IDLE_CONNECTIONS = 10_000
@@ -29,11 +29,9 @@ class Workload:
     rate: float | None = None
     """Of latencies, a second; None: 70 % of what the slowest of Plimsoll and the peers can."""
     kind: str = "usual"
-    """`usual`, or what rounds.py does with it: `idle`, `shares`, `reloads`."""
-    connections: int = 64
+    """`usual`, `two workers`, or what is measured in another way: `idle`, `shares`, `reloads`."""
     idle: int = 0
     """Connections that are open beside the busy ones."""
-    more: dict = field(default_factory=dict)
 
     def port(self, proxy: Proxy) -> int:
         return proxy.place.https if self.tls else proxy.place.http
@@ -56,7 +54,7 @@ def https(proxy: Proxy, path: str) -> str:
 SMALL = {"path": "/small"}
 MANY = Setup("many routes", routes=many_routes(MANY_ROUTES))
 REQUESTS = {"requests": "requests.txt"}
-"""A line a route, written by origin.py; run.py works in the folder where it lies."""
+"""A line a route, written by origin.py; the run's folder is the current one."""
 SLOW = Setup("slow targets", targets=tuple(range(SLOW_PORT, SLOW_PORT + SLOW_TARGETS)), least_connections=True)
 TWO = Setup("two workers", workers=2, cores="0,1")
 
