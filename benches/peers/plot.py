@@ -44,7 +44,7 @@ def svg(data: dict) -> str:
         body.append(text(16, TOP + ROW * number + 20, LABELS[key]))
     seconds = f"{data['rounds']} rounds of {data['seconds']:g} s"
     body.append(text(16, height - 14, f"Everything on, one worker, {seconds}, {data['machine']['cores']} cores of "
-                     f"{data['machine']['processor']}. Bars: 95 % of Plimsoll's ratio. Left is better.", "soft"))
+                     f"{data['machine']['processor']}. Left is better; lines: 95 %; dots at the edge lie beyond.", "soft"))
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
             f'role="img" aria-label="CPU a request and p99 latency relative to the best peer">\n<style>{STYLE}</style>\n'
             + "\n".join(body) + "\n</svg>\n")
@@ -58,7 +58,8 @@ def legend(names: list[str]):
         at += 34 + 8 * len(TITLES[name])
 
 
-def panel(data: dict, rows: list[str], names: list[str], left: float, title: str, kind: str, key: str, others: list[str]):
+def panel(data: dict, rows: list[str], names: list[str], left: float, title: str, kind: str, key: str,
+          others: list[str]):
     """A column: the best of `others` is 1 in each row."""
     bottom = TOP + ROW * len(rows)
     reference = "the better of nginx and HAProxy = 1" if others == PEERS else "the best peer = 1"
@@ -81,10 +82,10 @@ def panel(data: dict, rows: list[str], names: list[str], left: float, title: str
         for name in [*others, *[name for name in names if name not in (*others, FIRST)]]:
             value = median(rounds, name, key)
             if value is not None:
-                yield dot(left + place(value / best), y, name)
+                yield dot(left + place(value / best), y, name, f"{value / best:.2f}")
         low, high = left + place(compared["low"]), left + place(compared["high"])
         yield f'<line class="plimsoll" stroke-width="2.5" x1="{low:.1f}" x2="{high:.1f}" y1="{y}" y2="{y}"/>'
-        yield dot(left + place(compared["ratio"]), y, FIRST)
+        yield dot(left + place(compared["ratio"]), y, FIRST, f"{compared['ratio']:.2f}")
         yield text(left + PANEL - 4, y + 4, f"{compared['ratio']:.2f}", "value", "end")
 
 
@@ -94,8 +95,9 @@ def place(ratio: float) -> float:
     return 8 + (PANEL - 52) * math.log(bounded / LOWEST) / math.log(HIGHEST / LOWEST)
 
 
-def dot(x: float, y: float, name: str) -> str:
-    return f'<circle class="{name}" cx="{x:.1f}" cy="{y}" r="{6 if name == FIRST else 4.5}"><title>{TITLES[name]}</title></circle>'
+def dot(x: float, y: float, name: str, said: str = "") -> str:
+    radius = 6 if name == FIRST else 4.5
+    return f'<circle class="{name}" cx="{x:.1f}" cy="{y}" r="{radius}"><title>{TITLES[name]} {said}</title></circle>'
 
 
 def text(x: float, y: float, words: str, style: str = "", anchor: str = "start") -> str:

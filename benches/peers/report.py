@@ -35,10 +35,10 @@ def markdown(data: dict, plot: Path | None) -> str:
 def machine(data: dict) -> str:
     box, versions = data["machine"], data["versions"]
     shown = ", ".join(f"{name} {short(text, name)}" for name, text in versions.items())
-    return (f"{box['date']}; {box['cores']} cores of {box['processor']}, {box['memory']}, Linux {box['kernel']}, loopback in a "
-            f"network namespace of its own, congestion control {box['congestion control']}, {box['descriptors']:,} descriptors. "
-            f"{data['rounds']} rounds of {data['seconds']:g} s, A B B A. {shown}. All have access logs written to files, "
-            f"timeouts, limits, upstream keep-alive and (but for nginx, which has none) active health checks.\n")
+    return (f"{box['date']}; {box['cores']} cores of {box['processor']}, {box['memory']}, Linux {box['kernel']}, loopback in "
+            f"a network namespace of its own, congestion control {box['congestion control']}, {box['descriptors']:,} "
+            f"descriptors. {data['rounds']} rounds of {data['seconds']:g} s, A B B A. {shown}. All have access logs written "
+            f"to files, timeouts, limits, upstream keep-alive and (but for nginx, which has none) active health checks.\n")
 
 
 def short(text: str, name: str) -> str:
@@ -91,9 +91,9 @@ def tails(data: dict, names: list[str]) -> str:
     if not rows:
         return ""
     text = table(["", *names, "p99 ÷ the best peer's", "p99.9 ÷ the best peer's"], rows)
-    return (f"## Latency at one rate for all\n\np50 / p99 / p99.9 in ms, at 70 % of what the slowest of Plimsoll, nginx and HAProxy "
-            f"answers to the same generator (w8: a rate that suits its targets), from the moment when a request was due to "
-            f"its last byte. –: cannot carry that rate, or has no such setting.\n\n{text}")
+    return (f"## Latency at one rate for all\n\np50 / p99 / p99.9 in ms, at 70 % of what the slowest of Plimsoll, nginx and "
+            f"HAProxy answers to the same generator (w8: a rate that suits its targets), from the moment when a request was "
+            f"due to its last byte. –: cannot carry that rate, or has no such setting.\n\n{text}")
 
 
 def milliseconds(us: float | None) -> str:
@@ -106,7 +106,8 @@ def calls_and_memory(data: dict, names: list[str]) -> str:
         calls = data["results"][key].get("calls")
         if calls:
             memory = {name: median(rounds, name, "memory_kib") for name in names}
-            rows.append([key, *[f"{calls[name]:.1f} · {memory[name] / 1024:.0f}" if name in calls else "–" for name in names]])
+            rows.append([key, *[f"{calls[name]:.1f} · {memory[name] / 1024:.0f}" if name in calls else "–"
+                                for name in names]])
     if not rows:
         return ""
     return ("## System calls and memory\n\nSystem calls a request (all of them, also of log writers and health checks) · "
@@ -129,7 +130,8 @@ def shares(data: dict, names: list[str]) -> str:
     rounds = data["results"].get("w8", {}).get("latency")
     if not rounds:
         return ""
-    rows = [["unevenness", *[f"{median(rounds, name, 'unevenness'):.1%}" if name in rounds[0] else "–" for name in names]]]
+    rows = [["unevenness", *[f"{median(rounds, name, 'unevenness'):.1%}" if name in rounds[0] else "–"
+                             for name in names]]]
     for number, latency in enumerate(SLOW_LATENCIES):
         means = [statistics.median(one[name]["shares"][number] for one in rounds) if name in rounds[0] else None
                  for name in names]
@@ -150,8 +152,8 @@ def reloads(data: dict) -> str:
         rows.append([title, *values, ratio(compare(rounds, "reloading", ["alone"], key), named=False)])
     made = statistics.median(one["reloading"]["reloads"] for one in rounds)
     takes = statistics.median(one["reloading"]["reload_ms"] for one in rounds)
-    return (f"## Reloads (w9)\n\nPlimsoll with 1,000 routes at {result['rate']:,.0f} requests a second: alone, and while it is given "
-            f"another document {made / data['seconds']:.0f} times a second, each taken after {takes:.0f} ms.\n\n"
+    return (f"## Reloads (w9)\n\nPlimsoll with 1,000 routes at {result['rate']:,.0f} requests a second: alone, and while it "
+            f"is given another document {made / data['seconds']:.0f} times a second, each taken after {takes:.0f} ms.\n\n"
             f"{table(['', 'alone', 'reloading', 'ratio'], rows)}")
 
 

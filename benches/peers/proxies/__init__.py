@@ -2,8 +2,8 @@
 
 A module has
 - `VERSION`: the command that prints its version,
-- `command(place)`: writes its configuration into the place's folder and returns the command that runs it in the foreground,
-- `ROUTES_MAX`: how many routes it can be given and still find its way (a list that is searched from the top cannot take many),
+- `command(place)`: writes its configuration into the place's folder, returns what runs it in the foreground,
+- `ROUTES_MAX`: how many routes it can be given and still find its way (a list that is searched from its top takes few),
 - optionally `env(place)`.
 
 All are set up as their own documentation tells a careful operator: access log to a file, timeouts, limits, connections

@@ -68,7 +68,8 @@ def virtual_hosts(place) -> list[dict]:
                 "@type": "type.googleapis.com/envoy.config.route.v3.Route", "match": {"prefix": "/"}, "route": policy}}}
             one["matcher"] = {"matcher_tree": {
                 "input": {"name": "path", "typed_config": {
-                    "@type": "type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput", "header_name": ":path"}},
+                    "@type": "type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput",
+                    "header_name": ":path"}},
                 "prefix_match_map": {"map": {path: action for path in paths}}}}
         hosts.append(one)
     return hosts

@@ -22,6 +22,7 @@ PROXY = """
     '"upstream_time":"$upstream_response_time","request_id":"$request_id"}}';
   access_log {log} json buffer=64k flush=1s;
   client_header_timeout 10s; client_body_timeout 60s; send_timeout 60s; client_max_body_size 64m;
+  client_body_buffer_size 256k;
   large_client_header_buffers 4 8k;
   proxy_connect_timeout 5s; proxy_read_timeout 60s; proxy_send_timeout 60s; proxy_next_upstream_tries 3;
   proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host;
