@@ -6,7 +6,7 @@ from pathlib import Path
 import generators
 import machine
 from proxies import ORIGIN_PORT, Setup
-from workloads import MANY, SLOW, SLOW_LATENCIES, SLOW_PORT
+from workloads import BOTH_CORES, MANY, SLOW, SLOW_LATENCIES, SLOW_PORT
 
 SMALL = "x" * 128
 BIG_BYTES = 1 << 20
@@ -50,7 +50,7 @@ def prepare(folder: Path) -> None:
 
 
 def start(setup: Setup, folder: Path) -> subprocess.Popen:
-    """The origin on the load's core; with two workers, wherever there is room."""
+    """The origin on the load's core; where the proxy may use both cores, on both."""
     if setup is SLOW:
         latencies = ",".join(map(str, SLOW_LATENCIES))
         process = machine.launch(generators.LOAD_CORES, [
@@ -59,7 +59,7 @@ def start(setup: Setup, folder: Path) -> subprocess.Popen:
     else:
         text = NGINX.format(folder=folder, port=ORIGIN_PORT, small=SMALL, workers=1)
         (folder / "origin.conf").write_text(text)
-        cores = "0,1" if setup.workers > 1 else generators.LOAD_CORES
+        cores = setup.cores if setup.cores == BOTH_CORES else generators.LOAD_CORES
         process = machine.launch(cores, ["nginx", "-c", str(folder / "origin.conf")])
     machine.await_port(setup.targets[-1], process)
     return process

@@ -57,7 +57,8 @@ def cost(data: dict, names: list[str]) -> str:
     if not rows:
         return ""
     text = table(["", *names, "Plimsoll ÷ the better of nginx and HAProxy"], rows)
-    rates = [[f"{key}", *[rate(rounds, name) for name in names]] for key, rounds in measured(data, "cost")]
+    rates = [[key, *[rate(rounds, name) for name in names]] for key, rounds in measured(data, "cost")
+             if WORKLOADS[key].kind == "usual"]
     return (f"## CPU per request\n\nMicroseconds of the proxy's processes: all (user + system). Medians; the ratio with its "
             f"95 % interval over pairs of neighbouring measurements.\n\n{text}\n"
             f"Requests a second. *Generator-bound*: the proxy kept its cores less than {BUSY_ENOUGH:.0%} busy, so that the "
@@ -158,19 +159,21 @@ def reloads(data: dict) -> str:
 
 
 def two_workers(data: dict, names: list[str]) -> str:
-    rows = [[key, *["–" if median(rounds, name, "idlest_of_busiest") is None
-                    else f"{median(rounds, name, 'idlest_of_busiest'):.2f}" for name in names]]
-            for key, rounds in measured(data, "cost") if WORKLOADS[key].kind == "two workers"]
+    costs = dict(measured(data, "cost"))
+    rows = [[f"less busy ÷ busier worker, {WORKLOADS[key].title.rpartition(', ')[2]}",
+             *[shown(median(rounds, name, "idlest_of_busiest")) for name in names]]
+            for key, rounds in costs.items() if WORKLOADS[key].setup.workers > 1]
     if not rows:
         return ""
-    one = data["results"].get("w1", {}).get("cost")
-    for key, rounds in measured(data, "cost"):
-        if one and key == "w10":
-            rows.append(["w10 ÷ w1, CPU a request", *[
-                "–" if median(rounds, name, "us") is None or median(one, name, "us") is None
-                else f"{median(rounds, name, 'us') / median(one, name, 'us'):.2f}" for name in names]])
+    if {"w10", "w10-one"} <= set(costs):
+        pairs = [(median(costs["w10"], name, "us"), median(costs["w10-one"], name, "us")) for name in names]
+        rows.append(["CPU a request, two workers ÷ one", *[shown(two / one) if two and one else "–" for two, one in pairs]])
     return ("## Two workers (w10)\n\nCPU of the less busy worker ÷ that of the busier one: 1 is even, 0 is idle. And what a "
-            f"request costs with two workers on shared cores against one on its own.\n\n{table(['', *names], rows)}")
+            f"request costs with two workers against one, both on two cores shared with load.\n\n{table(['', *names], rows)}")
+
+
+def shown(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
 
 
 def measured(data: dict, kind: str):

@@ -29,7 +29,7 @@ class Workload:
     rate: float | None = None
     """Of latencies, a second; None: 70 % of what the slowest of Plimsoll and the peers can."""
     kind: str = "usual"
-    """`usual`, `two workers`, or what is measured in another way: `idle`, `shares`, `reloads`."""
+    """`usual`, `shared cores`, or what is measured in another way: `idle`, `shares`, `reloads`."""
     idle: int = 0
     """Connections that are open beside the busy ones."""
 
@@ -56,13 +56,13 @@ MANY = Setup("many routes", routes=many_routes(MANY_ROUTES))
 REQUESTS = {"requests": "requests.txt"}
 """A line a route, written by origin.py; the run's folder is the current one."""
 SLOW = Setup("slow targets", targets=tuple(range(SLOW_PORT, SLOW_PORT + SLOW_TARGETS)), least_connections=True)
-TWO = Setup("two workers", workers=2, cores="0,1")
+BOTH_CORES = "0,1"
 
 
-def two_workers(connections: int) -> Workload:
-    return Workload(
-        f"two workers on two cores shared with load, {connections} connections", TWO, kind="two workers",
-        flood=lambda proxy, s: wrk(http(proxy, "/small"), connections, s, cores="0,1"))
+def shared_cores(workers: int, connections: int) -> Workload:
+    title = f"{'one worker' if workers == 1 else 'two workers'} on two cores shared with load, {connections} connections"
+    return Workload(title, Setup(title, workers, BOTH_CORES), kind="shared cores",
+                    flood=lambda proxy, s: wrk(http(proxy, "/small"), connections, s, cores=BOTH_CORES))
 
 
 WORKLOADS = {
@@ -104,7 +104,8 @@ WORKLOADS = {
     "w9": Workload(f"{RELOADS_PER_SECOND} reloads a second of 1,000 routes, under w1", kind="reloads",
                    setup=Setup("1,000 routes", routes=(("", "/"), *many_routes(999))),
                    options=SMALL | {"connections": 64}),
-    "w10": two_workers(64),
-    "w10-16": two_workers(16),
-    "w10-4": two_workers(4),
+    "w10-one": shared_cores(1, 64),
+    "w10": shared_cores(2, 64),
+    "w10-16": shared_cores(2, 16),
+    "w10-4": shared_cores(2, 4),
 }

@@ -20,6 +20,8 @@ def command(place) -> list[str]:
                       {"name": "https", "address": f"127.0.0.1:{place.https}", "tls": True}],
         "admin": {"address": f"unix:{admin(place)}"},
         "access_log": {"path": str(place.log), "format": "json"},
+        # As the others': on its own it would leave two descriptors for each, and refuse what is over.
+        "limits": {"connections": 16_000},
         "http2": {"max_requests_per_connection": 100_000_000},
         "providers": {"docker": False},
     }

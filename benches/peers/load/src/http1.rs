@@ -66,3 +66,25 @@ fn length(head: &[u8]) -> Option<u64> {
     let value = head[at + name.len()..].split(|byte| *byte == b'\r').next()?;
     std::str::from_utf8(value).ok()?.trim().parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_found_wherever_they_are_cut() {
+        let text = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+        for at in 0..text.len() {
+            let (mut http1, mut answers) = (Http1::default(), Answers::new());
+            http1.feed(&text[..at], &mut answers).expect("an answer");
+            http1.feed(&text[at..], &mut answers).expect("an answer");
+            assert_eq!(answers, [(0, true), (0, true)], "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_no_answer() {
+        let text = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n";
+        assert!(Http1::default().feed(text, &mut Answers::new()).is_err());
+    }
+}

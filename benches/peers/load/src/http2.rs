@@ -85,3 +85,25 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&stream.to_be_bytes());
     out.extend_from_slice(payload);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_found_wherever_they_are_cut() {
+        let mut text = Vec::new();
+        frame(SETTINGS, 0, 0, &[], &mut text);
+        // A table size of 0 before the status, as the switched-off table wants.
+        frame(HEADERS, END_HEADERS, 1, &[0x20, STATUS_200], &mut text);
+        frame(DATA, END_STREAM, 1, b"hello", &mut text);
+        frame(HEADERS, END_HEADERS, 3, &[0x8d], &mut text);
+        for at in 0..text.len() {
+            let (mut http2, mut answers, mut out) = (Http2::new().0, Answers::new(), Vec::new());
+            http2.feed(&text[..at], &mut answers, &mut out).expect("frames");
+            http2.feed(&text[at..], &mut answers, &mut out).expect("frames");
+            assert_eq!(answers, [(1, true), (3, false)], "cut at {at}");
+            assert_eq!(out, [0, 0, 0, SETTINGS, ACK, 0, 0, 0, 0], "cut at {at}");
+        }
+    }
+}
