@@ -204,7 +204,7 @@ impl Load {
     }
 
     /// Requests that were due and never answered count as failed, not as absent.
-    fn report(mut self, wall: Duration, due: u64) -> serde_json::Value {
+    fn report(&mut self, wall: Duration, due: u64) -> serde_json::Value {
         self.failed += self.connections.iter().flatten().map(|one| one.in_flight.len() as u64).sum::<u64>();
         self.latencies.sort_unstable();
         let micros = |share: f64| {
