@@ -41,6 +41,8 @@ def options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true",
                         help=f"{QUICK_ROUNDS} rounds of {QUICK_SECONDS} s, and no files: shows that it works")
     parser.add_argument("--no-latency", action="store_true", help="leave the open-loop measurements out")
+    parser.add_argument("--nice", type=int, default=-10, metavar="N",
+                        help="priority of all that is measured, so that what else runs stays out of it; default -10")
     parser.add_argument("--no-install", action="store_true", help="install nothing; fail where something is missing")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every single figure here, after each workload")
     parser.add_argument("--from-json", type=Path, action="append", metavar="FILE",
@@ -94,6 +96,7 @@ def measure(given: argparse.Namespace) -> dict:
         if not given.no_install:
             install.install(given.proxies, ROOT)
         machine.enter_namespace()
+    os.nice(given.nice)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     control = machine.prepare_namespace()
