@@ -54,7 +54,7 @@ class Idle:
 
     def __exit__(self, *_) -> None:
         self.process.stdin.close()
-        self.process.wait(timeout=30)
+        machine.end([self.process])
 
 
 def flags(options: dict) -> list[str]:

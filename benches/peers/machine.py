@@ -1,5 +1,6 @@
 """What the kernel is asked: a network namespace, processes on chosen cores, what they cost and what they hold."""
 
+import atexit
 import os
 import re
 import signal
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 INSIDE = "PLIMSOLL_PEERS_INSIDE"
+STARTED: list[subprocess.Popen] = []
+"""What may still run: it ends with us, however we end."""
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -41,8 +44,10 @@ def launch(cores: str, command: list[str], *, env: dict | None = None, output: P
            **more) -> subprocess.Popen:
     """Starts a command on these cores; its stdout is appended to `output`."""
     with open(output or os.devnull, "ab") as stdout:
-        return subprocess.Popen(["taskset", "-c", cores, *command], env=os.environ | (env or {}),
-                                **({"stdout": stdout} | more))
+        process = subprocess.Popen(["taskset", "-c", cores, *command], env=os.environ | (env or {}),
+                                   **({"stdout": stdout} | more))
+    STARTED.append(process)
+    return process
 
 
 def end(processes: list[subprocess.Popen]) -> None:
@@ -55,6 +60,13 @@ def end(processes: list[subprocess.Popen]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        if process in STARTED:
+            STARTED.remove(process)
+
+
+@atexit.register
+def end_all() -> None:
+    end(list(STARTED))
 
 
 def await_port(port: int, process: subprocess.Popen, errors: Path | None = None) -> None:

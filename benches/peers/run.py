@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import resource
+import signal
 import sys
 import tempfile
 import time
@@ -91,11 +92,15 @@ def measure(given: argparse.Namespace) -> dict:
     given.binary = given.binary.resolve()
     if not given.binary.exists():
         sys.exit(f"{given.binary} is not there: cargo build --release")
+    if len(os.sched_getaffinity(0)) < 2:
+        sys.exit("it takes two cores: one for the proxies, one for who asks them")
     plimsoll.use(given.binary)
     if machine.INSIDE not in os.environ:
         if not given.no_install:
             install.install(given.proxies, ROOT)
         machine.enter_namespace()
+    # So that what was started is ended then, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
     os.nice(given.nice)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
