@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 const GRACE: Duration = Duration::from_secs(5);
 /// Failures before a run is given up: what it would measure is not the proxy.
 const FAILURES_MAX: u64 = 1000;
+/// Idle connections that are opened at a time.
+const OPENING_MAX: usize = 64;
 const TIMER: u64 = u64::MAX;
 
 struct Load {
@@ -62,7 +64,7 @@ pub(crate) fn run(options: &Options) -> serde_json::Value {
             load.send(due);
             continue;
         }
-        if (due >= end && load.is_quiet()) || now > end + GRACE {
+        if (due >= end && load.in_flight() == 0) || now > end + GRACE {
             break;
         }
         // Without a free connection an answer comes first.
@@ -81,12 +83,14 @@ pub(crate) fn run(options: &Options) -> serde_json::Value {
 pub(crate) fn idle(options: &Options) {
     let mut load = Load::new(options);
     let mut events = Vec::with_capacity(256);
-    for slot in 0..load.connections.len() {
-        load.open(slot);
+    for _ in 0..load.connections.len() {
         load.send(Instant::now());
-        while !load.is_quiet() {
+        while load.in_flight() >= OPENING_MAX {
             load.wait(&mut events);
         }
+    }
+    while load.in_flight() > 0 {
+        load.wait(&mut events);
     }
     println!("{}", load.report(Duration::ZERO, 0));
     let mut rest = Vec::new();
@@ -199,13 +203,13 @@ impl Load {
         }
     }
 
-    fn is_quiet(&self) -> bool {
-        self.connections.iter().flatten().all(|connection| connection.in_flight.is_empty())
+    fn in_flight(&self) -> usize {
+        self.sent - self.latencies.len() - usize::try_from(self.failed).unwrap_or(usize::MAX)
     }
 
     /// Requests that were due and never answered count as failed, not as absent.
     fn report(&mut self, wall: Duration, due: u64) -> serde_json::Value {
-        self.failed += self.connections.iter().flatten().map(|one| one.in_flight.len() as u64).sum::<u64>();
+        self.failed += self.in_flight() as u64;
         self.latencies.sort_unstable();
         let micros = |share: f64| {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index into what is there")]
