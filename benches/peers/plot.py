@@ -10,13 +10,13 @@ FIRST = "plimsoll"
 TITLES = {"plimsoll": "Plimsoll", "nginx": "nginx", "haproxy": "HAProxy", "envoy": "Envoy", "caddy": "Caddy"}
 LABELS = {
     "w1": "small GET", "w2": "1 MiB answer", "w2-upload": "1 MiB upload", "w3": "small GET, TLS", "w4": "HTTP/2, TLS",
-    "w5": "connection a request", "w5-tls": "TLS handshake a request", "w5-resumed": "resumed handshake",
+    "w5": "connection a request", "w5-tls": "full TLS handshake", "w5-resumed": "resumed TLS handshake",
     "w6": "10,000 routes", "w7-busy": "1,000 busy, 10,000 idle", "w8": "100 unequal targets", "w10": "two workers",
 }
 """Of the rows, top down; a workload that is not here is in the tables only."""
 LOWEST, HIGHEST = 0.4, 10.0
 TICKS = [0.5, 1, 2, 4, 8]
-ROW, TOP, LEFT, PANEL, GAP = 30, 92, 178, 300, 44
+ROW, TOP, LEFT, PANEL, GAP = 30, 92, 194, 300, 40
 
 STYLE = """
   text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f2328; }

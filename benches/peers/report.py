@@ -16,7 +16,7 @@ HEAD = """# Plimsoll beside its peers
 Written by `benches/peers/run.py`; [how it measures and how to read it](../benches/peers/README.md). To run it again:
 
 ```sh
-cargo build --release
+cargo build --release --package plimsoll --package plimsoll-bench-load
 sudo python3 benches/peers/run.py
 ```
 """
