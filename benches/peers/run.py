@@ -1,144 +1,129 @@
 #!/usr/bin/env python3
-"""CPU per request of Plimsoll beside nginx and HAProxy. README.md says what is measured and how to read it."""
+"""Plimsoll beside nginx, HAProxy, Envoy and Caddy: CPU per request, latency at a given rate, memory, system calls.
+
+README.md says what is measured and how to read it. Without options this is the full comparison, which writes
+docs/benchmarks.md and docs/benchmarks.svg; it installs what it needs and wants to be root.
+"""
 
 import argparse
 import json
 import os
-import re
-import shutil
-import socket
-import statistics
-import subprocess
+import resource
+import signal
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from proxies import Proxy, start
+import install
+import machine
+import origin
+import plot
+import report
+import rounds
+from proxies import PROXIES, plimsoll, version
+from workloads import WORKLOADS
 
-NEEDED = ["nginx", "haproxy", "wrk", "h2load", "openssl", "taskset", "unshare", "ip"]
-INSIDE = "PLIMSOLL_PEERS_INSIDE"
-
-
-def wrk(url: str, connections: int, seconds: float, *more: str) -> int:
-    """Requests that were answered 2xx; anything else ends the run."""
-    command = ["taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", *more, url]
-    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    if re.search(r"Non-2xx|Socket errors: .*(connect [1-9]|read [1-9]|write [1-9]|timeout [1-9])", text):
-        sys.exit(f"{' '.join(command)} had failures:\n{text}")
-    return int(re.search(r"(\d+) requests in", text).group(1))
-
-
-def h2load(url: str, seconds: float) -> int:
-    command = ["taskset", "-c", "1", "h2load", "-t1", "-c16", "-m16", f"-D{seconds}", url]
-    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    counts = re.search(r"(\d+) succeeded, (\d+) failed, (\d+) errored", text)
-    if not counts or int(counts.group(2)) or int(counts.group(3)):
-        sys.exit(f"{' '.join(command)} had failures:\n{text}")
-    return int(counts.group(1))
+ROOT = Path(sys.argv[0]).resolve().parents[2]
+FULL_ROUNDS, FULL_SECONDS = 20, 3
+QUICK_ROUNDS, QUICK_SECONDS = 3, 1
 
 
-WORKLOADS = {
-    "w1": lambda proxy, s: wrk(f"http://127.0.0.1:{proxy.http}/small", 32, s),
-    "w2": lambda proxy, s: wrk(f"http://127.0.0.1:{proxy.http}/big", 8, s),
-    "w3": lambda proxy, s: wrk(f"https://127.0.0.1:{proxy.https}/small", 32, s),
-    "w4": lambda proxy, s: h2load(f"https://127.0.0.1:{proxy.https}/small", s),
-    "w5": lambda proxy, s: wrk(f"http://127.0.0.1:{proxy.http}/small", 32, s, "-H", "Connection: close"),
-}
+def options() -> argparse.Namespace:
+    workloads = "\n".join(f"  {key:<11}{workload.title}" for key, workload in WORKLOADS.items())
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"workloads (w2*: all that begin so):\n{workloads}\n\nproxies: {', '.join(PROXIES)}")
+    parser.add_argument("--binary", type=Path, default=ROOT / "target/release/plimsoll", help="Plimsoll's")
+    parser.add_argument("--workloads", default=",".join(WORKLOADS), metavar="W,W", help="which; default: all")
+    parser.add_argument("--proxies", default=",".join(PROXIES), metavar="P,P", help="which; default: all")
+    parser.add_argument("--rounds", type=int, help=f"of A B B A; default {FULL_ROUNDS}")
+    parser.add_argument("--seconds", type=float, help=f"of each single measurement; default {FULL_SECONDS}")
+    parser.add_argument("--quick", action="store_true",
+                        help=f"{QUICK_ROUNDS} rounds of {QUICK_SECONDS} s, and no files: shows that it works")
+    parser.add_argument("--no-latency", action="store_true", help="leave the open-loop measurements out")
+    parser.add_argument("--nice", type=int, default=-10, metavar="N",
+                        help="priority of all that is measured, so that what else runs stays out of it; default -10")
+    parser.add_argument("--no-install", action="store_true", help="install nothing; fail where something is missing")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every single figure here, after each workload")
+    parser.add_argument("--from-json", type=Path, action="append", metavar="FILE",
+                        help="measure nothing: report on what --json wrote, in an earlier run or several")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="default: docs/benchmarks.md of a full run")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="default: docs/benchmarks.svg of a full run")
+    given = parser.parse_args()
+    given.workloads = chosen(given.workloads, WORKLOADS)
+    given.proxies = chosen(given.proxies, PROXIES)
+    is_part = given.workloads != list(WORKLOADS) or given.proxies != list(PROXIES) or given.rounds or given.seconds
+    if not (given.quick or given.from_json or is_part):
+        given.markdown = given.markdown or ROOT / "docs/benchmarks.md"
+        given.plot = given.plot or ROOT / "docs/benchmarks.svg"
+    given.rounds = given.rounds or (QUICK_ROUNDS if given.quick else FULL_ROUNDS)
+    given.seconds = given.seconds or (QUICK_SECONDS if given.quick else FULL_SECONDS)
+    return given
 
 
-def measure(proxy: Proxy, workload: str, seconds: float) -> dict:
-    """One run: microseconds of CPU a request, and how busy the proxy's core was."""
-    before, begin = proxy.cpu_seconds(), time.monotonic()
-    requests = WORKLOADS[workload](proxy, seconds)
-    cpu, wall = proxy.cpu_seconds() - before, time.monotonic() - begin
-    return {"us": cpu / requests * 1e6, "busy": cpu / wall, "rate": requests / wall}
-
-
-def ready(port: int) -> None:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    sys.exit(f"nothing listens on port {port}")
-
-
-def enter_namespace() -> None:
-    """Starts over in a network namespace that ends with this process."""
-    missing = [program for program in NEEDED if not shutil.which(program)]
-    if missing:
-        sys.exit(f"not installed: {', '.join(missing)}")
-    if os.geteuid() != 0:
-        sys.exit("a network namespace needs root")
-    os.environ[INSIDE] = "1"
-    os.execvp("unshare", ["unshare", "--net", sys.executable, *sys.argv])
-
-
-def prepare_namespace() -> None:
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    settings = Path("/proc/sys/net/ipv4")
-    (settings / "ip_local_port_range").write_text("1024 65535")
-    (settings / "tcp_tw_reuse").write_text("1")
-    for control in ["cubic", "reno"]:
-        try:
-            (settings / "tcp_congestion_control").write_text(control)
-        except OSError:  # Not every kernel lets a namespace have it.
-            continue
-        print(f"congestion control: {control}", file=sys.stderr)
-        return
-
-
-def table(results: dict, names: list[str]) -> str:
-    lines = ["| µs of CPU a request | " + " | ".join(names) + " | ratio to the better peer | spread | busy |",
-             "|---|" + "---|" * (len(names) + 3)]
-    for workload, rounds in results.items():
-        medians = [statistics.median(one[name]["us"] for one in rounds) for name in names]
-        ratios = sorted(one[names[0]]["us"] / min(one[name]["us"] for name in names[1:]) for one in rounds)
-        busy = statistics.median(one[names[0]]["busy"] for one in rounds)
-        cells = [f"{value:.1f}" for value in medians]
-        cells += [f"**{statistics.median(ratios):.2f}**", f"{ratios[0]:.2f} – {ratios[-1]:.2f}", f"{busy:.2f}"]
-        lines.append(f"| {workload} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+def chosen(text: str, table: dict) -> list[str]:
+    names = []
+    for word in text.split(","):
+        found = [name for name in table if name == word or (word.endswith("*") and name.startswith(word[:-1]))]
+        if not found:
+            sys.exit(f"{word}: not one of {', '.join(table)}")
+        names += found
+    return [name for name in table if name in names]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--binary", type=Path, default=Path("target/release/plimsoll"))
-    parser.add_argument("--workloads", default=",".join(WORKLOADS), help="which, with commas between them")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=3, help="of each single run")
-    parser.add_argument("--json", type=Path, help="also write every single figure here")
-    options = parser.parse_args()
-    if not options.binary.exists():
-        sys.exit(f"{options.binary} is not there: cargo build --release")
-    if INSIDE not in os.environ:
-        enter_namespace()
-    prepare_namespace()
-    with tempfile.TemporaryDirectory() as folder:
-        proxies, origin = start(Path(folder), options.binary.resolve())
-        try:
-            for proxy in proxies:
-                ready(proxy.http)
-                ready(proxy.https)
-            results = {}
-            for workload in options.workloads.split(","):
-                for proxy in proxies:
-                    measure(proxy, workload, 1)
-                results[workload] = [
-                    {proxy.name: measure(proxy, workload, options.seconds) for proxy in proxies}
-                    for _ in range(options.rounds)
-                ]
-                print(f"{workload} done", file=sys.stderr)
-        finally:
-            for process in [*(proxy.process for proxy in proxies), origin]:
-                process.terminate()
-            for process in [*(proxy.process for proxy in proxies), origin]:
-                process.wait(timeout=15)
-    print(table(results, [proxy.name for proxy in proxies]))
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1))
+    given = options()
+    if given.from_json:
+        data = json.loads(given.from_json[0].read_text())
+        for more in given.from_json[1:]:
+            data["results"] |= json.loads(more.read_text())["results"]
+    else:
+        data = measure(given)
+    text = report.markdown(data, given.plot)
+    print(text)
+    if given.markdown:
+        given.markdown.write_text(text)
+    if given.plot:
+        given.plot.write_text(plot.svg(data))
+
+
+def measure(given: argparse.Namespace) -> dict:
+    given.binary = given.binary.resolve()
+    if not given.binary.exists():
+        sys.exit(f"{given.binary} is not there: cargo build --release")
+    if len(os.sched_getaffinity(0)) < 2:
+        sys.exit("it takes two cores: one for the proxies, one for who asks them")
+    plimsoll.use(given.binary)
+    if machine.INSIDE not in os.environ:
+        if not given.no_install:
+            install.install(given.proxies, ROOT)
+        machine.enter_namespace()
+    # So that what was started is ended then, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
+    os.nice(given.nice)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    control = machine.prepare_namespace()
+    data = {"machine": machine.description() | {"congestion control": control},
+            "versions": {name: version(name) for name in given.proxies},
+            "rounds": given.rounds, "seconds": given.seconds, "results": {}}
+    begin = os.getcwd()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        origin.prepare(folder)
+        if given.json:
+            given.json = given.json.resolve()
+        os.chdir(folder)
+        plan = rounds.Plan(given.proxies, given.rounds, given.seconds, folder, not given.no_latency)
+        for key in given.workloads:
+            started = time.monotonic()
+            data["results"][key] = rounds.measure(key, plan)
+            print(f"{key}: {time.monotonic() - started:.0f} s", file=sys.stderr)
+            if given.json:
+                given.json.write_text(json.dumps(data, indent=1))
+        os.chdir(begin)
+    return data
 
 
 if __name__ == "__main__":

@@ -1,0 +1,32 @@
+"""Medians, ratios, and how sure one may be of them."""
+
+import math
+import statistics
+
+
+def median(rounds: list[dict], name: str, key: str) -> float | None:
+    values = [one[name][key] for one in rounds if name in one]
+    return statistics.median(values) if values else None
+
+
+def interval(values: list[float]) -> tuple[float, float]:
+    """Of the median, 95 %, by order statistics: nothing is assumed of how values spread. Of fewer than six, the range."""
+    ordered, count = sorted(values), len(values)
+    rank = 0  # As many values are left out at either end.
+    while 2 * sum(math.comb(count, few) for few in range(rank + 1)) / 2**count <= 0.05:
+        rank += 1
+    rank = max(rank - 1, 0)
+    return ordered[rank], ordered[count - 1 - rank]
+
+
+def compare(rounds: list[dict], first: str, others: list[str], key: str) -> dict | None:
+    """`first` ÷ the best of `others`, by rounds. Which one is best is decided once, by medians: the best of each round
+    would be better than any of them is."""
+    medians = {name: median(rounds, name, key) for name in others}
+    medians = {name: value for name, value in medians.items() if value is not None}
+    if not medians or median(rounds, first, key) is None:
+        return None
+    best = min(medians, key=medians.get)
+    pairs = [one[first][key] / one[best][key] for one in rounds if first in one and best in one]
+    low, high = interval(pairs)
+    return {"best": best, "ratio": statistics.median(pairs), "low": low, "high": high, "pairs": len(pairs)}
