@@ -6,6 +6,7 @@ use super::answer::{Answer, empty, message};
 use super::secret::Token;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use plimsoll_core::config::Credentials;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -26,6 +27,13 @@ pub(super) enum Door {
 /// What a request may be shown: secrets only where it bears the token or came over a Unix socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Trusted(pub(super) bool);
+
+impl Trusted {
+    /// What it may be shown of a document.
+    pub(super) const fn credentials(self) -> Credentials {
+        if self.0 { Credentials::Shown } else { Credentials::Hidden }
+    }
+}
 
 /// The rules of one door.
 #[derive(Clone)]

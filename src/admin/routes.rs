@@ -96,7 +96,7 @@ endpoints! {
     PUT "/upstreams/{upstream}/targets/{target}/unhealthy" => health::set_unhealthy, "takes the target out, by hand";
     PUT "/upstreams/{upstream}/targets/{target}/{address}/healthy" => health::set_address_healthy, "one address of a target";
     PUT "/upstreams/{upstream}/targets/{target}/{address}/unhealthy" => health::set_address_unhealthy, "one address of a target";
-    GET "/certificates" => entities::certificates, "Kong's list of certificates; a key is `***`";
+    GET "/certificates" => entities::certificates, "Kong's list of certificates; a key is `***`, unless trusted";
     GET "/certificates/{certificate}" => entities::certificate, "one, by id or one of its SNIs";
     GET "/snis" => entities::snis, "Kong's list of SNIs";
     GET "/snis/{sni}" => entities::sni, "one, by name";

@@ -81,6 +81,43 @@ async fn what_is_not_on_the_list_is_refused_by_name_with_the_way_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_active_checks_send_is_shown_by_token_alone_and_references_to_nobody_else_than_as_references() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, "0123456789abcdef").unwrap();
+    let key = folder.path().join("key");
+    std::fs::write(&key, "s3cret-by-file").unwrap();
+    let file = key.display();
+    let rest = format!(
+        "services: [{{name: web, host: pool, path: \"${{file:{file}}}\", tags: [\"${{file:{file}}}\"]}}]\nupstreams:\n- name: pool\n  \
+         healthchecks: {{active: {{headers: {{Authorization: [Basic s3cret-in-clear], X-Api-Key: [\"${{file:{file}}}\"]}}}}}}\n"
+    )
+    .replace("path: \"$", "path: \"/$");
+    let closed = Bench::new(ADMIN, &rest).await;
+    let gateway = format!("admin: {{address: \"127.0.0.1:0\", token_file: \"{}\"}}", token.display());
+    let open = Bench::new(&gateway, &rest).await;
+    let borne = ("authorization", "Bearer 0123456789abcdef");
+    for path in ["/config", "/snapshot", "/upstreams", "/upstreams/pool", "/services", "/services/web"] {
+        let of_upstream = !path.starts_with("/services");
+        let text = async |bench: &Bench, fields: &[(&str, &str)]| {
+            let answer = bench.ask(Method::GET, path, fields, "").await;
+            assert_eq!(answer.status().as_u16(), 200, "{path}");
+            String::from_utf8_lossy(answer.body()).into_owned()
+        };
+        let hidden = text(&closed, &[]).await;
+        assert!(!hidden.contains("s3cret") && hidden.contains("${file:"), "{path}: {hidden}");
+        assert_eq!(hidden.contains("***"), of_upstream, "{path}: {hidden}");
+        let shown = text(&open, &[borne]).await;
+        assert_eq!(shown.contains("s3cret-in-clear"), of_upstream, "{path}: {shown}");
+        assert!(!shown.contains("s3cret-by-file"), "{path}: {shown}");
+    }
+    let (_, said) = closed
+        .post("text/yaml", &format!("_format_version: \"3.0\"\n{}", rest.replace(&format!("${{file:{file}}}"), "x")))
+        .await;
+    assert!(!said.to_string().contains("s3cret") && said.to_string().contains("***"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn secrets_are_shown_over_a_unix_socket_or_by_token_alone() {
     let authority = plimsoll_test_support::tls::Authority::new();
     let identity = authority.identity(&["web.test"]);
