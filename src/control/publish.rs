@@ -21,7 +21,7 @@ impl Reconciler {
     /// Puts in place what was built, whole or not at all.
     pub(super) fn publish(&mut self, built: Built) -> Result<Applied, ApplyError> {
         if built.is_new {
-            let before = self.bound.bind(&built.listeners)?;
+            let before = self.bound.bind(&built.listeners, built.compiled.snapshot.generation)?;
             let settings = &mut self.settings;
             if let Err(error) =
                 settings.apply(built.gateway(), &self.workshop.folder, &self.common.shared, built.is_said)
@@ -63,7 +63,7 @@ impl Reconciler {
         {
             self.forget_provider(stopped);
         }
-        self.bound.close_all_but(&built.listeners);
+        self.bound.close_unwanted();
         self.names.only(plimsoll_core::plan::names_wanted(&built.known.document));
         self.note_applied(&built, previous.as_deref());
         // The old one's plan may be large.
