@@ -240,7 +240,7 @@ fn snapshot(telemetry: &Arc<Telemetry>, upstream: &Arc<Upstream>, options: &Opti
         trusted_proxies: Vec::new(),
     };
     let document = Document::default();
-    let plan = plan(Input { document: &document, facts: &[], names: &Names::default(), own_ips: &[] });
+    let plan = plan(Input { document: &document, facts: &[], names: &Names::default(), own_ips: &[], doors: None });
     Snapshot {
         generation: 1,
         router: Arc::new(Router::compile(&[rules]).unwrap()),
