@@ -93,7 +93,7 @@ endpoints! {
     GET "/upstreams/{upstream}/targets" => entities::targets, "its targets, those that were discovered too";
     GET "/upstreams/{upstream}/health" => health::targets, "Kong's health of each target, with its state and every cause; `?balancer_health=1`: of the whole";
     PUT "/upstreams/{upstream}/targets/{target}/healthy" => health::set_healthy, "takes verdicts on the target back";
-    PUT "/upstreams/{upstream}/targets/{target}/unhealthy" => health::set_unhealthy, "takes the target out, by hand";
+    PUT "/upstreams/{upstream}/targets/{target}/unhealthy" => health::set_unhealthy, "takes the target out, by hand; active checks that find it well bring it back, as in Kong";
     PUT "/upstreams/{upstream}/targets/{target}/{address}/healthy" => health::set_address_healthy, "one address of a target";
     PUT "/upstreams/{upstream}/targets/{target}/{address}/unhealthy" => health::set_address_unhealthy, "one address of a target";
     GET "/certificates" => entities::certificates, "Kong's list of certificates; a key is `***`, unless trusted";
