@@ -86,7 +86,7 @@ async fn send(address: SocketAddr, method: Method, path: &str, fields: &[(&str, 
 
 fn document(gateway: &str, rest: &str) -> String {
     format!(
-        "_format_version: \"3.0\"\ngateway: {{workers: 1, access_log: false, listeners: [{{name: http, address: \
+        "_format_version: \"3.0\"\ngateway: {{workers: 1, access_log: false, providers: {{docker: false}}, listeners: [{{name: http, address: \
          \"127.0.0.1:0\"}}], {gateway}}}\n{rest}"
     )
 }
