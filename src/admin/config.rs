@@ -64,7 +64,7 @@ pub(super) async fn post(ask: Ask) -> Answer {
     }
     match ask.gateway.apply(&text, Source::Post).await {
         Ok(applied) => {
-            let mut entities = by_id(&ask.gateway.view().parsed, ask.trusted.credentials());
+            let mut entities = by_id(&applied.document, ask.trusted.credentials());
             if !applied.warnings.is_empty() {
                 entities.insert("warnings".to_owned(), json!(applied.warnings));
             }

@@ -69,7 +69,8 @@ impl Reconciler {
         // The old one's plan may be large.
         self.workshop.thread.free(previous);
         let warnings = built.known.warnings.iter().chain(&built.compiled.warnings).cloned().collect();
-        Ok(Applied { generation: self.generation, warnings })
+        let document = Arc::clone(&built.known.document);
+        Ok(Applied { generation: self.generation, document, warnings })
     }
 
     /// Causes of targets have changed: new pools for their upstreams.

@@ -36,6 +36,21 @@ async fn a_document_is_taken_in_every_shape_of_kongs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_posts_beside_others_is_told_of_its_own_document() {
+    let (bench, _targets) = Bench::with_two(ADMIN).await;
+    let three = Target::answering("three").await;
+    let post = async |name: String| {
+        let (status, said) = bench.post("text/yaml", &answering(&three, "").replace("other", &name)).await;
+        assert_eq!(status, 201, "{said}");
+        let told = said["services"].as_object().unwrap().values().next().unwrap()["name"].clone();
+        assert_eq!(told, json!(name));
+    };
+    for round in 0..20 {
+        futures_util::future::join_all((0..4).map(|one| post(format!("s{round}-{one}")))).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_bad_document_changes_nothing_and_is_told_of() {
     let (bench, _targets) = Bench::with_two(ADMIN).await;
     let before = bench.get("/status").await.1;
