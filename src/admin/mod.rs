@@ -21,5 +21,6 @@ mod status;
 pub use doors::{Doors, OpenError, Served};
 pub use routes::{ENDPOINTS, Endpoint};
 
+pub(crate) use secret::Token;
 #[cfg(test)]
 mod tests;
