@@ -13,6 +13,11 @@ use std::sync::Arc;
 /// What is answered to everybody.
 const OPEN: [&str; 2] = ["/healthz", "/readyz"];
 
+/// Whether a path is for everybody.
+pub(super) fn is_open(path: &str) -> bool {
+    OPEN.contains(&path)
+}
+
 /// Which door a request came through.
 #[derive(Clone, Debug)]
 pub(super) enum Door {
@@ -50,7 +55,7 @@ impl Rules {
             _ => false,
         };
         // What keeps a container or a load balancer going says nothing that is worth hiding. And no browser bears a token.
-        let is_open = OPEN.contains(&path);
+        let is_open = is_open(path);
         if let Door::Tcp(bound) = self.door
             && !borne
             && !is_open
