@@ -108,7 +108,8 @@ fn read_document(said: Said, running: Option<&Known>, folder: PathBuf) -> Result
         let written = running.iter().flat_map(|known| &known.document.written);
         document.written.extend(written.filter(|written| written.pointer.starts_with("/gateway")).cloned());
     }
-    let warnings = warnings.iter().map(|warning| warning.render(&said.file, &said.text, false)).collect();
+    // In the log, and in answers to whoever asks.
+    let warnings = warnings.iter().map(|warning| warning.brief(&said.file)).collect();
     Ok(Known { document: Arc::new(document), said, warnings })
 }
 

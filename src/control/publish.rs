@@ -140,7 +140,7 @@ impl Reconciler {
             telemetry.set(&metric::CONFIG_GENERATION, &[], float(self.generation));
             // Those of a document that stays were told when it was said.
             for warning in built.known.warnings.iter().chain(&built.compiled.warnings).filter(|_| built.is_said) {
-                tracing::warn!("{}", warning.trim_end());
+                tracing::warn!("{warning}");
             }
             let (routes, services, upstreams) =
                 (built.plan.routes.len(), built.plan.services.len(), built.plan.upstreams.len());

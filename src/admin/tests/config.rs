@@ -133,6 +133,21 @@ async fn what_active_checks_send_is_shown_by_token_alone_and_references_to_nobod
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn warnings_are_told_without_the_documents_lines() {
+    let (bench, _targets) = Bench::with_two(ADMIN).await;
+    let document = json!({
+        "_format_version": "3.0",
+        "services": [{"name": "a", "url": "https://127.0.0.1:1"}],
+        "upstreams": [{"name": "p", "healthchecks": {"active": {"headers": {"X-Key": ["s3cret"]}}}}],
+    });
+    let (status, said) = bench.post("application/json", &document.to_string()).await;
+    assert_eq!((status, said["warnings"].as_array().unwrap().len()), (201, 1), "{said}");
+    let told = bench.get("/status").await.1["warnings"].to_string();
+    assert!(told.contains("service 'a': certificates of its targets are not verified (as in Kong; "), "{told}");
+    assert!(!told.contains("s3cret"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn secrets_are_shown_over_a_unix_socket_or_by_token_alone() {
     let authority = plimsoll_test_support::tls::Authority::new();
     let identity = authority.identity(&["web.test"]);
