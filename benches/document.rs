@@ -51,7 +51,7 @@ fn parse(text: &str) -> Document {
 }
 
 fn planned(document: &Document) -> Plan {
-    plan(plan::Input { document, facts: &[], names: &Names::default(), own_ips: &[] })
+    plan(plan::Input { document, facts: &[], names: &Names::default(), own_ips: &[], doors: None })
 }
 
 /// No pool is ever published here.

@@ -89,7 +89,7 @@ fn container(index: usize, (project, service): (&str, &str), said: &Said) -> Rep
 
 fn plan_of(document: &Document, replicas: Vec<Replica>) -> Plan {
     let facts = [Facts { provider: "docker".into(), replicas, problems: Vec::new(), freshness: Freshness::Fresh }];
-    plan(Input { document, facts: &facts, names: &Names::default(), own_ips: &[] })
+    plan(Input { document, facts: &facts, names: &Names::default(), own_ips: &[], doors: None })
 }
 
 fn rules(planned: &PlannedRoute) -> Rules {

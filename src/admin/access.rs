@@ -6,11 +6,17 @@ use super::answer::{Answer, empty, message};
 use super::secret::Token;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use plimsoll_core::config::Credentials;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// What is answered to everybody.
 const OPEN: [&str; 2] = ["/healthz", "/readyz"];
+
+/// Whether a path is for everybody.
+pub(super) fn is_open(path: &str) -> bool {
+    OPEN.contains(&path)
+}
 
 /// Which door a request came through.
 #[derive(Clone, Debug)]
@@ -27,6 +33,13 @@ pub(super) enum Door {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Trusted(pub(super) bool);
 
+impl Trusted {
+    /// What it may be shown of a document.
+    pub(super) const fn credentials(self) -> Credentials {
+        if self.0 { Credentials::Shown } else { Credentials::Hidden }
+    }
+}
+
 /// The rules of one door.
 #[derive(Clone)]
 pub(super) struct Rules {
@@ -42,7 +55,7 @@ impl Rules {
             _ => false,
         };
         // What keeps a container or a load balancer going says nothing that is worth hiding. And no browser bears a token.
-        let is_open = OPEN.contains(&path);
+        let is_open = is_open(path);
         if let Door::Tcp(bound) = self.door
             && !borne
             && !is_open

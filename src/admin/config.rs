@@ -7,7 +7,7 @@ use super::status::hash;
 use crate::control::{ApplyError, Source};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use plimsoll_core::config::{Document, DocumentProblem, to_json};
+use plimsoll_core::config::{Credentials, Document, DocumentProblem, to_json};
 use serde_json::{Map, Value, json};
 
 /// Kong's number of the error.
@@ -16,7 +16,7 @@ const INVALID: u8 = 14;
 /// `GET /config`. As it was said; with `***` in the place of secrets for who is not trusted with them.
 pub(super) async fn get(ask: Ask) -> Answer {
     let view = ask.gateway.view();
-    let shown = to_json(&view.parsed);
+    let shown = to_json(&view.parsed, Credentials::Hidden);
     if ask.trusted.0 || !hides_something(&shown) {
         return ok(&json!({"config": &*view.document}));
     }
@@ -35,7 +35,7 @@ fn hides_something(value: &Value) -> bool {
 /// `GET /snapshot`.
 pub(super) async fn snapshot(ask: Ask) -> Answer {
     let view = ask.gateway.view();
-    ok(&to_json(&served(&view)))
+    ok(&to_json(&served(&view), ask.trusted.credentials()))
 }
 
 /// What is served, as one document.
@@ -64,7 +64,7 @@ pub(super) async fn post(ask: Ask) -> Answer {
     }
     match ask.gateway.apply(&text, Source::Post).await {
         Ok(applied) => {
-            let mut entities = by_id(&ask.gateway.view().parsed);
+            let mut entities = by_id(&applied.document, ask.trusted.credentials());
             if !applied.warnings.is_empty() {
                 entities.insert("warnings".to_owned(), json!(applied.warnings));
             }
@@ -88,8 +88,8 @@ fn text_of(ask: &Ask) -> Option<String> {
 }
 
 /// Entities by kind and id, as Kong answers.
-fn by_id(document: &Document) -> Map<String, Value> {
-    let Value::Object(lists) = to_json(document) else { return Map::new() };
+fn by_id(document: &Document, credentials: Credentials) -> Map<String, Value> {
+    let Value::Object(lists) = to_json(document, credentials) else { return Map::new() };
     let by_id = |list: &Value| {
         let entities = list.as_array().into_iter().flatten();
         let pairs = entities.filter_map(|one| Some((one.get("id")?.as_str()?.to_owned(), one.clone())));

@@ -2,8 +2,8 @@
 
 use super::answer::{Answer, not_found, ok};
 use super::routes::{Ask, View};
-use plimsoll_core::config::{Certificate, Service, Target, Upstream};
-use plimsoll_core::config::{certificate_json, route_json, service_json, target_json, upstream_json};
+use plimsoll_core::config::{Certificate, Credentials, Target, Upstream};
+use plimsoll_core::config::{certificate_json, route_json, service_json, show_references, target_json, upstream_json};
 use plimsoll_core::plan::{Member, PlannedRoute, PlannedUpstream};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -11,66 +11,76 @@ use std::sync::Arc;
 /// `GET /services`.
 pub(super) async fn services(ask: Ask) -> Answer {
     let view = ask.gateway.view();
-    list(view.plan.services.iter().map(|planned| service_json(&planned.service)).collect())
+    list((0..view.plan.services.len()).filter_map(|index| service_at(&view, index)).collect())
 }
 
 /// `GET /services/{service}`.
 pub(super) async fn service(ask: Ask) -> Answer {
     let view = ask.gateway.view();
-    one(find_service(&view, ask.name(0)).map(service_json))
+    one(find_service(&view, ask.name(0)).and_then(|index| service_at(&view, index)))
 }
 
 /// `GET /services/{service}/routes`.
 pub(super) async fn routes_of_service(ask: Ask) -> Answer {
     let view = ask.gateway.view();
     let Some(service) = find_service(&view, ask.name(0)) else { return not_found() };
-    let leads_there = |planned: &&PlannedRoute| planned.route.service.as_ref() == Some(&service.name);
-    list(view.plan.routes.iter().filter(leads_there).map(|planned| route(&view, planned)).collect())
+    let leads_there = |(_, planned): &(usize, &PlannedRoute)| planned.service == Some(service);
+    let routes = view.plan.routes.iter().enumerate().filter(leads_there);
+    list(routes.map(|(index, planned)| route(&view, index, planned)).collect())
 }
 
 /// `GET /routes`.
 pub(super) async fn routes(ask: Ask) -> Answer {
     let view = ask.gateway.view();
-    list(view.plan.routes.iter().map(|planned| route(&view, planned)).collect())
+    list(view.plan.routes.iter().enumerate().map(|(index, planned)| route(&view, index, planned)).collect())
 }
 
 /// `GET /routes/{route}`.
 pub(super) async fn route_by_name(ask: Ask) -> Answer {
     let view = ask.gateway.view();
-    one(find_route(&view, ask.name(0)).map(|planned| route(&view, planned)))
+    one(find_route(&view, ask.name(0)).map(|(index, planned)| route(&view, index, planned)))
 }
 
 /// `GET /routes/{route}/service`.
 pub(super) async fn service_of_route(ask: Ask) -> Answer {
     let view = ask.gateway.view();
-    one(find_route(&view, ask.name(0)).and_then(|planned| service_of(&view, planned)).map(service_json))
+    let service = find_route(&view, ask.name(0)).and_then(|(_, planned)| planned.service);
+    one(service.and_then(|index| service_at(&view, index)))
 }
 
 /// `GET /upstreams`.
 pub(super) async fn upstreams(ask: Ask) -> Answer {
     let view = ask.gateway.view();
-    list(entities(&view).iter().map(without_targets).collect())
+    let credentials = ask.trusted.credentials();
+    list(planned_upstreams(&view).map(|(index, planned)| upstream_at(&view, index, planned, credentials)).collect())
 }
 
 /// `GET /upstreams/{upstream}`.
 pub(super) async fn upstream(ask: Ask) -> Answer {
     let view = ask.gateway.view();
-    one(find_upstream(&view, ask.name(0)).map(|planned| without_targets(&entity(&view, planned))))
+    let asked = find_upstream(&view, ask.name(0));
+    let found = planned_upstreams(&view).find(|(_, planned)| asked.is_some_and(|asked| asked.id == planned.id));
+    one(found.map(|(index, planned)| upstream_at(&view, index, planned, ask.trusted.credentials())))
 }
 
 /// `GET /upstreams/{upstream}/targets`.
 pub(super) async fn targets(ask: Ask) -> Answer {
     let view = ask.gateway.view();
     let Some(planned) = find_upstream(&view, ask.name(0)) else { return not_found() };
-    let mut targets = written_targets(&view, planned).to_vec();
-    targets.extend(discovered(planned));
-    list(targets.iter().map(target_json).collect())
+    let place = view.parsed.upstreams.iter().position(|upstream| upstream.name == planned.name).unwrap_or(usize::MAX);
+    let written = written_targets(&view, planned).iter().enumerate().map(|(index, target)| {
+        let mut out = target_json(target);
+        show_references(&view.parsed, &format!("/upstreams/{place}/targets/{index}"), &mut out);
+        out
+    });
+    list(written.chain(discovered(planned).iter().map(target_json)).collect())
 }
 
 /// `GET /certificates`.
 pub(super) async fn certificates(ask: Ask) -> Answer {
     let view = ask.gateway.view();
-    list(view.plan.certificates.iter().map(certificate_json).collect())
+    let credentials = ask.trusted.credentials();
+    list((0..view.plan.certificates.len()).filter_map(|index| certificate_at(&view, index, credentials)).collect())
 }
 
 /// `GET /certificates/{certificate}`.
@@ -78,7 +88,8 @@ pub(super) async fn certificate(ask: Ask) -> Answer {
     let view = ask.gateway.view();
     let asked = ask.name(0);
     let is_it = |one: &&Certificate| *one.id == *asked || one.snis.iter().any(|sni| **sni == *asked);
-    one(view.plan.certificates.iter().find(is_it).map(certificate_json))
+    let found = view.plan.certificates.iter().position(|one| is_it(&one));
+    one(found.and_then(|index| certificate_at(&view, index, ask.trusted.credentials())))
 }
 
 /// `GET /snis`.
@@ -108,21 +119,36 @@ fn one(entity: Option<Value>) -> Answer {
     entity.map_or_else(not_found, |entity| ok(&entity))
 }
 
-fn find_service<'a>(view: &'a View, asked: &str) -> Option<&'a Service> {
-    let mut services = view.plan.services.iter().map(|planned| &planned.service);
-    services.find(|service| *service.name == *asked || *service.id == *asked)
+/// Where it is in the plan's list.
+fn find_service(view: &View, asked: &str) -> Option<usize> {
+    let is_it = |name: &str, id: &str| name == asked || id == asked;
+    view.plan.services.iter().position(|planned| is_it(&planned.service.name, &planned.service.id))
 }
 
-fn find_route<'a>(view: &'a View, asked: &str) -> Option<&'a PlannedRoute> {
-    view.plan.routes.iter().find(|planned| *planned.route.name == *asked || *planned.route.id == *asked)
+// Of every list the document's part comes first in the plan: places of references are the same in both.
+
+fn service_at(view: &View, index: usize) -> Option<Value> {
+    let mut out = service_json(&view.plan.services.get(index)?.service);
+    show_references(&view.parsed, &format!("/services/{index}"), &mut out);
+    Some(out)
 }
 
-fn service_of<'a>(view: &'a View, planned: &PlannedRoute) -> Option<&'a Service> {
-    planned.service.and_then(|index| view.plan.services.get(index)).map(|planned| &planned.service)
+fn find_route<'a>(view: &'a View, asked: &str) -> Option<(usize, &'a PlannedRoute)> {
+    let is_it = |planned: &PlannedRoute| *planned.route.name == *asked || *planned.route.id == *asked;
+    view.plan.routes.iter().enumerate().find(|(_, planned)| is_it(planned))
 }
 
-fn route(view: &View, planned: &PlannedRoute) -> Value {
-    route_json(&planned.route, service_of(view, planned).map(|service| &*service.id))
+fn route(view: &View, index: usize, planned: &PlannedRoute) -> Value {
+    let service = planned.service.and_then(|index| view.plan.services.get(index)).map(|planned| &planned.service);
+    let mut out = route_json(&planned.route, service.map(|service| &*service.id));
+    show_references(&view.parsed, &format!("/routes/{index}"), &mut out);
+    out
+}
+
+fn certificate_at(view: &View, index: usize, credentials: Credentials) -> Option<Value> {
+    let mut out = certificate_json(view.plan.certificates.get(index)?, credentials);
+    show_references(&view.parsed, &format!("/certificates/{index}"), &mut out);
+    Some(out)
 }
 
 /// An upstream by name, or by the id that the document has for it. Pools of plain hosts are no entities.
@@ -142,7 +168,12 @@ pub(super) fn written_targets<'a>(view: &'a View, planned: &PlannedUpstream) -> 
 
 /// Every upstream of the plan, as an entity.
 pub(super) fn entities(view: &View) -> Vec<Upstream> {
-    view.plan.upstreams.iter().filter(|planned| planned.host.is_none()).map(|planned| entity(view, planned)).collect()
+    planned_upstreams(view).map(|(_, planned)| entity(view, planned)).collect()
+}
+
+/// Those that are entities, each with its place in their list.
+fn planned_upstreams(view: &View) -> impl Iterator<Item = (usize, &PlannedUpstream)> {
+    view.plan.upstreams.iter().filter(|planned| planned.host.is_none()).enumerate()
 }
 
 /// As the document has it; of labels alone, with the targets of this moment.
@@ -158,8 +189,11 @@ fn entity(view: &View, planned: &PlannedUpstream) -> Upstream {
     })
 }
 
-fn without_targets(upstream: &Upstream) -> Value {
-    upstream_json(&Upstream { targets: Vec::new(), ..upstream.clone() })
+/// Without its targets, which have a list of their own.
+fn upstream_at(view: &View, index: usize, planned: &PlannedUpstream, credentials: Credentials) -> Value {
+    let mut out = upstream_json(&Upstream { targets: Vec::new(), ..entity(view, planned) }, credentials);
+    show_references(&view.parsed, &format!("/upstreams/{index}"), &mut out);
+    out
 }
 
 /// Targets that no document names.

@@ -11,6 +11,7 @@ mod doors;
 mod entities;
 mod explain;
 mod health;
+mod limits;
 mod metrics;
 mod providers;
 mod routes;
@@ -20,6 +21,7 @@ mod status;
 
 pub use doors::{Doors, OpenError, Served};
 pub use routes::{ENDPOINTS, Endpoint};
+pub(crate) use secret::Token;
 
 #[cfg(test)]
 mod tests;

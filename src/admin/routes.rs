@@ -2,6 +2,7 @@
 
 use super::access::Trusted;
 use super::answer::{Answer, message, not_found};
+use super::limits::Kind;
 use super::{config, entities, explain, health, metrics, providers, status};
 use crate::control::Handle;
 use axum::Router;
@@ -13,9 +14,6 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, StatusCode};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// 64 MiB: as large as a document's file may be.
-const BODY_MAX: usize = 64 << 20;
 
 /// What is asked.
 pub(super) struct Ask {
@@ -93,10 +91,10 @@ endpoints! {
     GET "/upstreams/{upstream}/targets" => entities::targets, "its targets, those that were discovered too";
     GET "/upstreams/{upstream}/health" => health::targets, "Kong's health of each target, with its state and every cause; `?balancer_health=1`: of the whole";
     PUT "/upstreams/{upstream}/targets/{target}/healthy" => health::set_healthy, "takes verdicts on the target back";
-    PUT "/upstreams/{upstream}/targets/{target}/unhealthy" => health::set_unhealthy, "takes the target out, by hand";
+    PUT "/upstreams/{upstream}/targets/{target}/unhealthy" => health::set_unhealthy, "takes the target out, by hand; active checks that find it well bring it back, as in Kong";
     PUT "/upstreams/{upstream}/targets/{target}/{address}/healthy" => health::set_address_healthy, "one address of a target";
     PUT "/upstreams/{upstream}/targets/{target}/{address}/unhealthy" => health::set_address_unhealthy, "one address of a target";
-    GET "/certificates" => entities::certificates, "Kong's list of certificates; a key is `***`";
+    GET "/certificates" => entities::certificates, "Kong's list of certificates; a key is `***`, unless trusted";
     GET "/certificates/{certificate}" => entities::certificate, "one, by id or one of its SNIs";
     GET "/snis" => entities::snis, "Kong's list of SNIs";
     GET "/snis/{sni}" => entities::sni, "one, by name";
@@ -123,7 +121,6 @@ pub(super) fn router(gateway: &Handle, read_only: bool) -> Router {
     router
         .method_not_allowed_fallback(|method: Method, uri: http::Uri| async move { not_allowed(&method, uri.path()) })
         .fallback(|| async { not_found() })
-        .layer(DefaultBodyLimit::max(BODY_MAX))
 }
 
 fn one(endpoint: &Endpoint, gateway: &Handle) -> MethodRouter {
@@ -133,6 +130,7 @@ fn one(endpoint: &Endpoint, gateway: &Handle) -> MethodRouter {
         _ => MethodFilter::GET,
     };
     let (answer, gateway) = (endpoint.answer, gateway.clone());
+    let kind = Kind::of(&Method::from_bytes(endpoint.method.as_bytes()).unwrap_or_default(), endpoint.path);
     type Parameters = Query<Vec<(String, String)>>;
     let handler = move |Extension(trusted): Extension<Trusted>,
                         names: RawPathParams,
@@ -142,8 +140,10 @@ fn one(endpoint: &Endpoint, gateway: &Handle) -> MethodRouter {
         let names = names.iter().map(|(_, value)| value.to_owned()).collect();
         let gateway = gateway.clone();
         async move {
-            let Ok(body) = body else {
-                return message(StatusCode::PAYLOAD_TOO_LARGE, "the body broke off, or is larger than 64 MiB");
+            let body = match body {
+                Ok(body) => body,
+                Err(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => return kind.too_large(),
+                Err(_) => return message(StatusCode::BAD_REQUEST, "the body broke off"),
             };
             let Ok(Query(query)) = query else {
                 return message(StatusCode::BAD_REQUEST, "the query is not of the form name=value&…");
@@ -151,7 +151,8 @@ fn one(endpoint: &Endpoint, gateway: &Handle) -> MethodRouter {
             answer(Ask { gateway, trusted, names, query, fields, body }).await
         }
     };
-    on(filter, handler)
+    // It counts in bytes that fit the memory.
+    on(filter, handler).layer(DefaultBodyLimit::max(usize::try_from(kind.body_max()).unwrap_or(usize::MAX)))
 }
 
 /// In Kong's words where it is an entity that somebody wants to write.

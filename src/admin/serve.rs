@@ -2,6 +2,7 @@
 
 use super::access::{Door, Rules};
 use super::answer::Answer;
+use super::limits::{Kind, Limits};
 use crate::control::Handle;
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -35,9 +36,10 @@ pub(super) enum Socket {
 /// Answers on a socket until it is dropped.
 pub(super) async fn serve(socket: Socket, rules: Arc<ArcSwap<Rules>>, gateway: Handle) {
     let read_only = matches!(rules.load().door, Door::Status);
+    let limits = Arc::new(Limits::new());
     let router = super::routes::router(&gateway, read_only).layer(from_fn(move |request, next| {
-        let rules = rules.load_full();
-        async move { checked(&rules, request, next).await }
+        let (rules, limits) = (rules.load_full(), Arc::clone(&limits));
+        async move { checked(&rules, &limits, request, next).await }
     }));
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
@@ -70,12 +72,16 @@ fn spawn(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, router: &
     });
 }
 
-async fn checked(rules: &Rules, mut request: Request, next: Next) -> Answer {
-    match rules.check(request.method(), request.uri().path(), request.headers()) {
+async fn checked(rules: &Rules, limits: &Limits, mut request: Request, next: Next) -> Answer {
+    let kind = Kind::of(request.method(), request.uri().path());
+    let trusted = rules
+        .check(request.method(), request.uri().path(), request.headers())
+        .and_then(|trusted| kind.check(request.headers()).map(|()| trusted));
+    match trusted {
         Err(answer) => *answer,
         Ok(trusted) => {
             request.extensions_mut().insert(trusted);
-            next.run(request).await
+            limits.within(kind, next.run(request)).await
         }
     }
 }

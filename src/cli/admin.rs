@@ -3,6 +3,7 @@
 use super::Failure;
 use super::http::Endpoint;
 use super::source::{find, folder_of, load};
+use crate::admin::Token;
 use anyhow::Context;
 use plimsoll_core::config::{Admin, AdminAddress, Gateway};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -12,7 +13,7 @@ use std::path::Path;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Door {
     pub(super) endpoint: Endpoint,
-    pub(super) token: Option<String>,
+    pub(super) token: Option<Token>,
 }
 
 /// For `/readyz`: the status address, else the admin API, of the document that `config` names or that `run` would find.
@@ -42,10 +43,9 @@ fn door_of(gateway: &Gateway, folder: &Path) -> Result<Door, Failure> {
     Ok(Door { endpoint, token })
 }
 
-/// The token in a file, without the newline that editors add.
-pub(super) fn read_token(path: &Path) -> anyhow::Result<String> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the token in {}", path.display()))?;
-    Ok(text.trim().to_owned())
+/// The token in a file, as the gateway reads it.
+pub(super) fn read_token(path: &Path) -> anyhow::Result<Token> {
+    Token::read(path).with_context(|| format!("cannot read the token in {}", path.display()))
 }
 
 /// What listens everywhere is reached over loopback.

@@ -71,7 +71,7 @@ fn ask(admin: &str, args: &ExplainArgs, method: &str) -> Result<Explanation, Fai
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("the runtime cannot start")?;
-    let answer = runtime.block_on(get(&address.endpoint, &path, token.as_deref(), TIMEOUT))?;
+    let answer = runtime.block_on(get(&address.endpoint, &path, token.as_ref(), TIMEOUT))?;
     if answer.status != 200 {
         let body = String::from_utf8_lossy(&answer.body);
         return Err(Failure::Environment(anyhow!("{admin} answered {}: {}", answer.status, body.trim())));

@@ -45,7 +45,7 @@ async fn check(args: HealthcheckArgs) -> Result<(), Failure> {
             (Door { endpoint: address.endpoint, token: None }, path)
         }
     };
-    let answer = get(&door.endpoint, &path, door.token.as_deref(), TIMEOUT).await?;
+    let answer = get(&door.endpoint, &path, door.token.as_ref(), TIMEOUT).await?;
     if (200..300).contains(&answer.status) {
         return Ok(());
     }

@@ -1,5 +1,6 @@
 //! A small HTTP client for commands: one request, one connection, a bounded answer.
 
+use crate::admin::Token;
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use http::{Request, Uri, header};
@@ -68,7 +69,7 @@ pub(super) struct Answer {
 pub(super) async fn get(
     endpoint: &Endpoint,
     path: &str,
-    token: Option<&str>,
+    token: Option<&Token>,
     timeout: Duration,
 ) -> anyhow::Result<Answer> {
     let ask = async {
@@ -91,13 +92,13 @@ async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     host: &str,
     path: &str,
-    token: Option<&str>,
+    token: Option<&Token>,
 ) -> anyhow::Result<Answer> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
     let mut request = Request::get(path).header(header::HOST, host).header(header::ACCEPT, "application/json");
     if let Some(token) = token {
-        request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        request = request.header(header::AUTHORIZATION, token.field());
     }
     let response = sender.send_request(request.body(Empty::<Bytes>::new())?).await?;
     let status = response.status().as_u16();

@@ -50,7 +50,7 @@ pub(super) fn compile(document: &Document, folder: &Path) -> Result<Compiled, Ve
 }
 
 fn of(document: &Document) -> Plan {
-    plan(plan::Input { document, facts: &[], names: &Names::default(), own_ips: &[] })
+    plan(plan::Input { document, facts: &[], names: &Names::default(), own_ips: &[], doors: None })
 }
 
 /// No pool is ever published here.

@@ -47,7 +47,7 @@ pub(super) async fn start(origin: Origin, log: Option<LogHandle>) -> Result<Serv
     // Before anything is started: an address that is taken is said at once.
     let gateway = document.gateway.unwrap_or_default();
     let doors = Doors::open(&gateway, &origin.folder()).await.map_err(open_failure)?;
-    let mut builder = Gateway::builder();
+    let mut builder = Gateway::builder().doors(doors.admin.into_iter().chain(doors.status));
     if let Some(log) = log {
         builder = builder.log(log);
     }

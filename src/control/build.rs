@@ -13,6 +13,7 @@ use plimsoll_core::config::{self, Document, Gateway, Listener, ReadOptions, read
 use plimsoll_core::model::Facts;
 use plimsoll_core::plan::{self, Names, Plan, names_wanted};
 use plimsoll_core::upstream::Upstream;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -23,6 +24,8 @@ pub(super) struct Workshop {
     pub(super) registry: Mutex<Registry>,
     /// What paths in documents are relative to.
     pub(super) folder: PathBuf,
+    /// Where the admin API and the status page are bound; `None`: where the document says.
+    pub(super) doors: Option<Vec<SocketAddr>>,
 }
 
 /// A document as text.
@@ -105,7 +108,8 @@ fn read_document(said: Said, running: Option<&Known>, folder: PathBuf) -> Result
         let written = running.iter().flat_map(|known| &known.document.written);
         document.written.extend(written.filter(|written| written.pointer.starts_with("/gateway")).cloned());
     }
-    let warnings = warnings.iter().map(|warning| warning.render(&said.file, &said.text, false)).collect();
+    // In the log, and in answers to whoever asks.
+    let warnings = warnings.iter().map(|warning| warning.brief(&said.file)).collect();
     Ok(Known { document: Arc::new(document), said, warnings })
 }
 
@@ -118,7 +122,8 @@ fn make(
     generation: u64,
 ) -> Result<Built, ApplyError> {
     let own_ips = limits::own_ips();
-    let plan = plan::plan(plan::Input { document: &known.document, facts, names, own_ips: &own_ips });
+    let doors = workshop.doors.as_deref();
+    let plan = plan::plan(plan::Input { document: &known.document, facts, names, own_ips: &own_ips, doors });
     let plan = Arc::new(plan);
     let upstreams = workshop.registry.lock().upstreams_of(&plan);
     if let Some(previous) = previous.filter(|previous| !is_said && same_snapshot(&previous.plan, &plan)) {

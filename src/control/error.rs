@@ -61,11 +61,7 @@ impl ApplyError {
             Self::Compile { file, problems, .. } => (file, problems),
             other => return other.to_string(),
         };
-        let line = |problem: &DocumentProblem| {
-            let help = problem.help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
-            format!("{file}:{}:{}: {}{help}", problem.place.line, problem.place.column, problem.message)
-        };
-        problems.iter().map(line).collect::<Vec<_>>().join("; ")
+        problems.iter().map(|problem| problem.brief(file)).collect::<Vec<_>>().join("; ")
     }
 
     /// Whether the document is at fault, rather than the machine.

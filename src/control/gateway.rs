@@ -56,6 +56,7 @@ impl Gateway {
             providers: Vec::new(),
             sockets: Vec::new(),
             resolver: None,
+            doors: None,
             log: None,
         }
     }
@@ -68,6 +69,7 @@ pub struct Builder {
     providers: Vec<(Arc<str>, Box<dyn Provider>)>,
     sockets: Vec<(Arc<str>, TcpListener)>,
     resolver: Option<Arc<dyn Resolve>>,
+    doors: Option<Vec<SocketAddr>>,
     log: Option<LogHandle>,
 }
 
@@ -102,6 +104,12 @@ impl Builder {
         self
     }
 
+    /// Where the admin API and the status page are bound, whatever documents say: labels lead nobody there.
+    pub fn doors(mut self, addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
+        self.doors = Some(addresses.into_iter().collect());
+        self
+    }
+
     /// The process's log, whose level then follows the document.
     pub fn log(mut self, log: LogHandle) -> Self {
         self.log = Some(log);
@@ -128,6 +136,7 @@ impl Builder {
             compiler: Compiler::new(Arc::clone(&telemetry), Arc::clone(&target_tls)),
             registry: Mutex::new(Registry::new(signal, Arc::clone(&telemetry))),
             folder: self.origin.folder(),
+            doors: self.doors,
         });
         let shared = Arc::new(first_shared(&workshop, &telemetry)?);
         let workers = settled.workers.unwrap_or_else(limits::workers);
@@ -241,8 +250,13 @@ fn telemetry_options(settled: &Settled) -> TelemetryOptions {
 /// What workers share before there is a document: a snapshot without listeners.
 fn first_shared(workshop: &Workshop, telemetry: &Arc<Telemetry>) -> Result<Shared, StartError> {
     let (document, names) = (Document::default(), Names::default());
-    let plan =
-        Arc::new(plan(plimsoll_core::plan::Input { document: &document, facts: &[], names: &names, own_ips: &[] }));
+    let plan = Arc::new(plan(plimsoll_core::plan::Input {
+        document: &document,
+        facts: &[],
+        names: &names,
+        own_ips: &[],
+        doors: None,
+    }));
     let empty = workshop.compiler.compile(&Input {
         plan: &plan,
         generation: 0,

@@ -7,6 +7,7 @@ use crate::proxy::worker::Shared;
 use crate::snapshot::Snapshot;
 use crate::telemetry::{Telemetry, clock};
 use arc_swap::ArcSwap;
+use plimsoll_core::config::Document;
 use plimsoll_core::model::Freshness;
 use plimsoll_core::plan::Plan;
 use std::net::SocketAddr;
@@ -26,6 +27,8 @@ pub(super) struct Say {
 pub struct Applied {
     /// The snapshot that is served now.
     pub generation: u64,
+    /// The document, read.
+    pub document: Arc<Document>,
     /// What works in the document, but hardly as meant.
     pub warnings: Vec<String>,
 }

@@ -2,10 +2,11 @@
 
 use super::error::ApplyError;
 use super::limits;
-use crate::server::Server;
+use crate::server::{Listening, Server, SocketId, covers, overlap};
 use plimsoll_core::config::{Listener, ListenerTls, TlsVersion};
 use plimsoll_core::plan::Plan;
 use std::collections::BTreeMap;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 
@@ -36,91 +37,159 @@ pub(crate) fn wanted(plan: &Plan) -> Vec<Listener> {
 /// What is bound.
 pub(super) struct Bound {
     server: Arc<Server>,
-    by_name: Places,
+    places: Vec<Place>,
     /// Sockets that somebody else bound, by listener.
     given: BTreeMap<Arc<str>, TcpListener>,
 }
 
-/// What is bound, by listener.
-pub(super) type Places = BTreeMap<Arc<str>, Place>;
-
-/// Where a listener is.
-#[derive(Clone, Copy)]
+/// An address at which workers listen.
+#[derive(Clone)]
 pub(super) struct Place {
+    /// The listener that it belongs to. `None`: none, it is closed when the next snapshot is out.
+    name: Option<Arc<str>>,
     /// As the document says.
     written: SocketAddr,
-    /// As the kernel says.
-    bound: SocketAddr,
+    listening: Listening,
+    /// Beside the listener's own place, which covers it.
+    is_extra: bool,
 }
 
 impl Bound {
     pub(super) fn new(server: Arc<Server>, given: impl IntoIterator<Item = (Arc<str>, TcpListener)>) -> Self {
-        Self { server, by_name: BTreeMap::new(), given: given.into_iter().collect() }
+        Self { server, places: Vec::new(), given: given.into_iter().collect() }
     }
 
-    /// Binds what is not bound yet; gives what was, for [`Self::back_to`]. What is no longer wanted stays until
-    /// [`Self::close_all_but`].
+    /// Binds what is not bound yet, and gives what is bound to the listeners that want it in the snapshot of this
+    /// generation; gives what was, for [`Self::back_to`]. What is no longer wanted stays until [`Self::close_unwanted`].
+    ///
+    /// A listener that moves to an address that covers its old one keeps the old socket too: closed, it would take with
+    /// it what is in its queue, and nobody could connect to it any less.
     ///
     /// # Errors
     /// An address cannot be bound: then all is as it was.
-    pub(super) fn bind(&mut self, wanted: &[Listener]) -> Result<Places, ApplyError> {
-        let before = self.by_name.clone();
-        for listener in wanted {
-            if self.by_name.get(&listener.name).is_some_and(|place| place.written == listener.address) {
-                continue;
-            }
-            match self.bind_one(listener) {
-                Ok(bound) => {
-                    let place = Place { written: listener.address, bound };
-                    self.by_name.insert(Arc::clone(&listener.name), place);
-                }
+    pub(super) fn bind(&mut self, wanted: &[Listener], generation: u64) -> Result<Vec<Place>, ApplyError> {
+        apart(wanted)?;
+        let before = self.places.clone();
+        let mut left = std::mem::take(&mut self.places);
+        let given = &self.given;
+        let stays = |place: &Place, listener: &Listener| {
+            let is_there = place.written == listener.address || given.contains_key(&listener.name);
+            place.name.as_ref() == Some(&listener.name) && is_there
+        };
+        let missing = take(&mut left, &mut self.places, wanted.iter().collect(), stays);
+        // A new name, or another listener's old address.
+        let is_there = |place: &Place, listener: &Listener| {
+            let address = listener.address;
+            address.port() != 0 && [place.written, place.listening.address].contains(&address)
+        };
+        let missing = take(&mut left, &mut self.places, missing, is_there);
+        for listener in missing {
+            let ours: Vec<SocketId> = left.iter().flat_map(|place| &place.listening.ids).copied().collect();
+            match self.bind_one(listener, &ours) {
+                Ok(listening) => self.places.push(Place::of(listener, listening)),
                 Err(error) => {
+                    self.places.append(&mut left);
                     self.back_to(before);
-                    let (name, address) = (Arc::clone(&listener.name), listener.address);
-                    return Err(ApplyError::Listen { name, address, error: Arc::new(error) });
+                    return Err(failed(listener, error));
                 }
             }
         }
+        for place in left {
+            let at = place.listening.address;
+            let covering =
+                wanted.iter().find(|one| one.address.port() == at.port() && covers(one.address.ip(), at.ip()));
+            let name = covering.map(|listener| Arc::clone(&listener.name));
+            self.places.push(Place { name, is_extra: true, ..place });
+        }
+        self.rename(&before, generation);
         Ok(before)
     }
 
-    fn bind_one(&self, listener: &Listener) -> std::io::Result<SocketAddr> {
+    fn bind_one(&self, listener: &Listener, ours: &[SocketId]) -> io::Result<Listening> {
         match self.given.get(&listener.name) {
             Some(socket) => self.server.adopt(&listener.name, socket),
-            None => self.server.listen(&listener.name, listener.address),
+            None => self.server.listen(&listener.name, listener.address, ours),
         }
     }
 
-    /// Binds and closes until all is as it was.
-    pub(super) fn back_to(&mut self, before: Places) {
-        for (name, place) in &self.by_name {
-            match before.get(name) {
-                None => self.server.close(name),
-                Some(old) if old.written != place.written => {
-                    if let Err(error) = self.server.listen(name, old.bound) {
-                        tracing::error!(listener = %name, address = %old.bound, %error, "cannot go back to an address");
-                    }
-                }
-                Some(_) => {}
+    /// Tells workers which sockets change hands.
+    fn rename(&self, before: &[Place], generation: u64) {
+        for place in &self.places {
+            let key = place.listening.key;
+            let was = before.iter().find(|before| before.listening.key == key).and_then(|before| before.name.as_ref());
+            if let Some(name) = place.name.as_ref().filter(|name| was.is_some_and(|was| was != *name)) {
+                self.server.rename(key, name, generation);
             }
         }
-        self.by_name = before;
     }
 
-    /// Closes what is no longer wanted.
-    pub(super) fn close_all_but(&mut self, wanted: &[Listener]) {
+    /// Closes and renames until all is as it was.
+    pub(super) fn back_to(&mut self, before: Vec<Place>) {
+        let now = std::mem::replace(&mut self.places, before);
+        for place in &now {
+            if !self.places.iter().any(|before| before.listening.key == place.listening.key) {
+                self.server.close(place.listening.key);
+            }
+        }
+        // From the first snapshot on: the one that would have changed it does not come.
+        self.rename(&now, 0);
+    }
+
+    /// Closes what no listener wants.
+    pub(super) fn close_unwanted(&mut self) {
         let server = &self.server;
-        self.by_name.retain(|name, _| {
-            let stays = wanted.iter().any(|listener| listener.name == *name);
-            if !stays {
-                server.close(name);
+        self.places.retain(|place| {
+            if place.name.is_none() {
+                server.close(place.listening.key);
             }
-            stays
+            place.name.is_some()
         });
     }
 
     /// Addresses by name, as they were bound.
     pub(super) fn addresses(&self) -> BTreeMap<Arc<str>, SocketAddr> {
-        self.by_name.iter().map(|(name, place)| (Arc::clone(name), place.bound)).collect()
+        let places = self.places.iter().filter(|place| !place.is_extra);
+        places.filter_map(|place| Some((Arc::clone(place.name.as_ref()?), place.listening.address))).collect()
     }
+}
+
+impl Place {
+    fn of(listener: &Listener, listening: Listening) -> Self {
+        Self { name: Some(Arc::clone(&listener.name)), written: listener.address, listening, is_extra: false }
+    }
+}
+
+/// Gives listeners the places that are theirs; what is left are those that got none.
+fn take<'a>(
+    left: &mut Vec<Place>,
+    taken: &mut Vec<Place>,
+    wanted: Vec<&'a Listener>,
+    is_theirs: impl Fn(&Place, &Listener) -> bool,
+) -> Vec<&'a Listener> {
+    let mut missing = Vec::new();
+    for listener in wanted {
+        match left.iter().position(|place| is_theirs(place, listener)) {
+            Some(at) => taken.push(Place::of(listener, left.swap_remove(at).listening)),
+            None => missing.push(listener),
+        }
+    }
+    missing
+}
+
+/// That no two listeners are where one would take the other's connections. The kernel says so at a start; over sockets
+/// that are kept it would not.
+fn apart(wanted: &[Listener]) -> Result<(), ApplyError> {
+    for (index, one) in wanted.iter().enumerate() {
+        let others = wanted.iter().take(index);
+        let clash = others.filter(|_| one.address.port() != 0).find(|other| overlap(one.address, other.address));
+        if let Some(other) = clash {
+            let text = format!("listener {} on {} would share it", other.name, other.address);
+            return Err(failed(one, io::Error::new(io::ErrorKind::AddrInUse, text)));
+        }
+    }
+    Ok(())
+}
+
+fn failed(listener: &Listener, error: io::Error) -> ApplyError {
+    ApplyError::Listen { name: Arc::clone(&listener.name), address: listener.address, error: Arc::new(error) }
 }

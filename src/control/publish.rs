@@ -21,7 +21,7 @@ impl Reconciler {
     /// Puts in place what was built, whole or not at all.
     pub(super) fn publish(&mut self, built: Built) -> Result<Applied, ApplyError> {
         if built.is_new {
-            let before = self.bound.bind(&built.listeners)?;
+            let before = self.bound.bind(&built.listeners, built.compiled.snapshot.generation)?;
             let settings = &mut self.settings;
             if let Err(error) =
                 settings.apply(built.gateway(), &self.workshop.folder, &self.common.shared, built.is_said)
@@ -63,13 +63,14 @@ impl Reconciler {
         {
             self.forget_provider(stopped);
         }
-        self.bound.close_all_but(&built.listeners);
+        self.bound.close_unwanted();
         self.names.only(plimsoll_core::plan::names_wanted(&built.known.document));
         self.note_applied(&built, previous.as_deref());
         // The old one's plan may be large.
         self.workshop.thread.free(previous);
         let warnings = built.known.warnings.iter().chain(&built.compiled.warnings).cloned().collect();
-        Ok(Applied { generation: self.generation, warnings })
+        let document = Arc::clone(&built.known.document);
+        Ok(Applied { generation: self.generation, document, warnings })
     }
 
     /// Causes of targets have changed: new pools for their upstreams.
@@ -139,7 +140,7 @@ impl Reconciler {
             telemetry.set(&metric::CONFIG_GENERATION, &[], float(self.generation));
             // Those of a document that stays were told when it was said.
             for warning in built.known.warnings.iter().chain(&built.compiled.warnings).filter(|_| built.is_said) {
-                tracing::warn!("{}", warning.trim_end());
+                tracing::warn!("{warning}");
             }
             let (routes, services, upstreams) =
                 (built.plan.routes.len(), built.plan.services.len(), built.plan.upstreams.len());

@@ -1,11 +1,12 @@
 //! The system's way of resolving: `/etc/hosts`, then the name servers of `/etc/resolv.conf`.
 
 use super::watch::VALID_MAX;
-use super::{Answer, Resolve};
+use super::{Answer, Resolve, ResolveError};
 use crate::telemetry::clock;
 use futures_util::future::BoxFuture;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{LookupIpStrategy, ResolverConfig, ResolverOpts};
+use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::system_conf::read_system_conf;
 use parking_lot::Mutex;
@@ -15,8 +16,9 @@ use std::time::{Duration, SystemTime};
 
 /// Of one query to one server; two tries.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
-/// A name that does not exist may exist soon: a container that starts.
-const NEGATIVE_TTL_MAX: Duration = Duration::from_secs(1);
+/// A name that does not exist may exist soon: a container that starts. And shorter than the time between two queries, so
+/// that what is said twice was asked twice.
+const NEGATIVE_TTL_MAX: Duration = Duration::from_millis(500);
 /// Answers that are remembered.
 const CACHE_SIZE: u64 = 1024;
 const FILES: [&str; 2] = ["/etc/hosts", "/etc/resolv.conf"];
@@ -39,7 +41,7 @@ impl SystemResolver {
         Self::default()
     }
 
-    fn resolver(&self) -> Result<TokioResolver, String> {
+    fn resolver(&self) -> Result<TokioResolver, ResolveError> {
         let modified = FILES.map(|file| std::fs::metadata(file).and_then(|data| data.modified()).ok());
         let mut current = self.current.lock();
         if let Some(known) = current.as_ref().filter(|known| known.modified == modified) {
@@ -52,34 +54,49 @@ impl SystemResolver {
 }
 
 impl Resolve for SystemResolver {
-    fn resolve(&self, host: Arc<str>) -> BoxFuture<'static, Result<Answer, String>> {
+    fn resolve(&self, host: Arc<str>) -> BoxFuture<'static, Result<Answer, ResolveError>> {
         if is_localhost(&host) {
             let addresses = vec![IpAddr::V4(Ipv4Addr::LOCALHOST)];
             return Box::pin(async { Ok(Answer { addresses, valid_for: Duration::MAX }) });
         }
         let resolver = self.resolver();
-        Box::pin(async move {
-            let found = resolver?.lookup_ip(&*host).await.map_err(|error| error.to_string())?;
-            let addresses: Vec<IpAddr> = found.iter().collect();
-            if addresses.is_empty() {
-                return Err("the name has no address".to_owned());
-            }
-            Ok(Answer { addresses, valid_for: found.valid_until().saturating_duration_since(clock::now()) })
-        })
+        Box::pin(async move { ask(&resolver?, &host).await })
     }
 }
 
-fn build() -> Result<TokioResolver, String> {
+async fn ask(resolver: &TokioResolver, host: &str) -> Result<Answer, ResolveError> {
+    let no_answer = |error: NetError| ResolveError::NoAnswer(error.to_string());
+    match resolver.lookup_ip(host).await {
+        Ok(found) => {
+            let addresses: Vec<IpAddr> = found.iter().collect();
+            let valid_for = found.valid_until().saturating_duration_since(clock::now());
+            if addresses.is_empty() { Err(ResolveError::NoAddress) } else { Ok(Answer { addresses, valid_for }) }
+        }
+        // That is what was said of IPv6. What was said of IPv4 before it, the library keeps to itself.
+        Err(error) if error.is_no_records_found() => match resolver.ipv4_lookup(host).await {
+            Err(error) if !error.is_no_records_found() => Err(no_answer(error)),
+            _ => Err(ResolveError::NoAddress),
+        },
+        Err(error) => Err(no_answer(error)),
+    }
+}
+
+fn build() -> Result<TokioResolver, ResolveError> {
     // Without the file there is no name server, but still `/etc/hosts`.
-    let (config, mut options) =
+    let (config, options) =
         read_system_conf().unwrap_or_else(|_| (ResolverConfig::from_name_servers(Vec::new()), ResolverOpts::default()));
+    build_with(config, options)
+}
+
+fn build_with(config: ResolverConfig, mut options: ResolverOpts) -> Result<TokioResolver, ResolveError> {
     options.ip_strategy = LookupIpStrategy::Ipv4thenIpv6;
     options.timeout = options.timeout.min(QUERY_TIMEOUT);
     options.cache_size = CACHE_SIZE;
     options.positive_max_ttl = Some(VALID_MAX);
     options.negative_max_ttl = Some(NEGATIVE_TTL_MAX);
     let builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()).with_options(options);
-    builder.build().map_err(|error| format!("the system's resolver cannot be used: {error}"))
+    let unusable = |error| ResolveError::NoAnswer(format!("the system's resolver cannot be used: {error}"));
+    builder.build().map_err(unusable)
 }
 
 /// RFC 6761 §6.3: always loopback, also where there is no `/etc/hosts` (a `scratch` image).
@@ -92,6 +109,7 @@ fn is_localhost(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hickory_resolver::config::NameServerConfig;
 
     #[test]
     fn localhost_and_what_ends_in_it_is_loopback() {
@@ -110,9 +128,43 @@ mod tests {
         assert_eq!(answer.addresses, [IpAddr::V4(Ipv4Addr::LOCALHOST)]);
     }
 
+    /// A name server with one answer (RFC 1035's code) to questions for A, and one to those for AAAA.
+    async fn answering(a: u8, aaaa: u8) -> TokioResolver {
+        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let mut server = NameServerConfig::udp(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        server.connections[0].port = socket.local_addr().unwrap().port();
+        drop(tokio::spawn(async move {
+            let mut packet = [0; 512];
+            while let Ok((length, from)) = socket.recv_from(&mut packet).await {
+                // The question ends with the name's empty label, its type and its class; what follows is optional.
+                let end = 12 + packet[12..length].iter().position(|byte| *byte == 0).unwrap() + 5;
+                let code = if packet[end - 3] == 28 { aaaa } else { a };
+                packet[2..4].copy_from_slice(&[0x81, 0x80 | code]);
+                packet[6..12].fill(0);
+                socket.send_to(&packet[..end], from).await.unwrap();
+            }
+        }));
+        build_with(ResolverConfig::from_name_servers(vec![server]), ResolverOpts::default()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_name_without_an_address_is_told_from_a_server_that_does_not_know() {
+        let (none, failure, no_such_name) = (0, 2, 3);
+        for (a, aaaa, is_known) in [
+            (no_such_name, no_such_name, true),
+            (none, none, true),
+            (failure, failure, false),
+            (failure, none, false),
+            (none, failure, false),
+        ] {
+            let error = ask(&answering(a, aaaa).await, "web.example.").await.unwrap_err();
+            assert_eq!(error == ResolveError::NoAddress, is_known, "{a} {aaaa}: {error}");
+        }
+    }
+
     #[tokio::test]
     async fn a_name_that_cannot_exist_is_an_error_and_no_panic() {
         let error = SystemResolver::new().resolve("no..such".into()).await.unwrap_err();
-        assert!(!error.is_empty());
+        assert!(!error.to_string().is_empty());
     }
 }

@@ -1,6 +1,6 @@
 //! A set of names, kept resolved.
 
-use super::{Answer, Resolve};
+use super::{Answer, Resolve, ResolveError};
 use futures_util::{FutureExt, Stream};
 use plimsoll_core::plan::Names;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +18,13 @@ const VALID_MIN: Duration = Duration::from_secs(1);
 pub(super) const VALID_MAX: Duration = Duration::from_secs(60);
 /// Between two tries of a name that cannot be resolved: doubling from [`VALID_MIN`].
 const RETRY_MAX: Duration = Duration::from_secs(30);
+/// How often in a row it must be said that a name has no address before that is believed: a name server that is just being
+/// filled, or one of several that is behind, says so once.
+const NO_ADDRESS_MIN: u32 = 2;
+/// One hour: how long addresses stay in use whose name is no longer answered for. An outage of name servers should not
+/// become one of everything behind the gateway; but in the end addresses are given to somebody else, and requests, with
+/// what they hold, would go there. Kong's `dns_stale_ttl`.
+const STALE_MAX: Duration = Duration::from_secs(3600);
 /// Queries at a time.
 const QUERIES_MAX: usize = 32;
 
@@ -35,15 +42,20 @@ struct Watched {
     resolver: Arc<dyn Resolve>,
     wanted: Receiver<Wanted>,
     hosts: BTreeMap<Arc<str>, Host>,
-    queries: JoinSet<(Arc<str>, Result<Answer, String>)>,
+    queries: JoinSet<(Arc<str>, Result<Answer, ResolveError>)>,
     first: bool,
 }
 
 /// What is known of a name.
 struct Host {
     /// The last good answer, sorted; else the last error. `None`: not answered yet.
-    known: Option<Result<Vec<IpAddr>, String>>,
+    known: Option<Result<Vec<IpAddr>, ResolveError>>,
+    /// In a row.
     failures: u32,
+    /// How often in a row it was said that there is no address.
+    no_address: u32,
+    /// Until when the addresses may be used without an answer, while there is none.
+    stale_until: Option<Instant>,
     due: Instant,
     asked: bool,
 }
@@ -79,7 +91,7 @@ impl Watched {
         let now = Instant::now();
         self.hosts.retain(|host, _| hosts.contains(host));
         for host in hosts {
-            let fresh = || Host { known: None, failures: 0, due: now, asked: false };
+            let fresh = || Host { known: None, failures: 0, no_address: 0, stale_until: None, due: now, asked: false };
             self.hosts.entry(host.clone()).or_insert_with(fresh);
         }
         self.hosts.is_empty() || self.hosts.values().any(|host| host.known.is_some())
@@ -95,14 +107,14 @@ impl Watched {
             if !host.asked && host.due <= now {
                 host.asked = true;
                 let (name, query) = (name.clone(), AssertUnwindSafe(self.resolver.resolve(name.clone())));
-                let failed = |_| Err("the query panicked".to_owned());
+                let failed = |_| Err(ResolveError::NoAnswer("the query panicked".to_owned()));
                 self.queries.spawn(async move { (name, query.catch_unwind().await.unwrap_or_else(failed)) });
             }
         }
     }
 
     /// Takes an answer in. Whether something changed.
-    fn answered(&mut self, done: Option<(Arc<str>, Result<Answer, String>)>) -> bool {
+    fn answered(&mut self, done: Option<(Arc<str>, Result<Answer, ResolveError>)>) -> bool {
         let Some((name, answer)) = done else { return false };
         // It may not be wanted any longer.
         let Some(host) = self.hosts.get_mut(&name) else { return false };
@@ -115,7 +127,7 @@ impl Watched {
             if let Some(known) = self.hosts.get(host).and_then(|host| host.known.as_ref()) {
                 let with_port =
                     |addresses: &Vec<IpAddr>| addresses.iter().map(|ip| SocketAddr::new(*ip, *port)).collect();
-                names.insert(host.clone(), *port, known.as_ref().map(with_port).map_err(Clone::clone));
+                names.insert(host.clone(), *port, known.as_ref().map(with_port).map_err(ToString::to_string));
             }
         }
         names
@@ -123,34 +135,57 @@ impl Watched {
 }
 
 impl Host {
-    fn take(&mut self, name: &str, answer: Result<Answer, String>) -> bool {
+    /// Takes an answer in. Whether something changed.
+    fn take(&mut self, name: &str, answer: Result<Answer, ResolveError>) -> bool {
         self.asked = false;
         let (known, wait) = match answer {
-            Ok(answer) => {
-                if self.failures > 0 {
-                    tracing::info!(host = name, "name resolves again");
-                }
-                self.failures = 0;
-                let mut addresses = answer.addresses;
-                addresses.sort_unstable();
-                addresses.dedup();
-                (Ok(addresses), answer.valid_for.clamp(VALID_MIN, VALID_MAX))
-            }
+            Ok(answer) => (Ok(self.resolved(name, answer.addresses)), answer.valid_for.clamp(VALID_MIN, VALID_MAX)),
             Err(error) => {
-                let kept = matches!(self.known, Some(Ok(_)));
-                if self.failures == 0 {
-                    let then = if kept { "its last addresses stay in use" } else { "it has no address yet" };
-                    tracing::warn!(host = name, %error, "name does not resolve: {then}");
-                }
-                self.failures = self.failures.saturating_add(1);
+                let known = self.failed(name, error);
                 let wait = VALID_MIN.saturating_mul(1 << (self.failures - 1).min(5)).min(RETRY_MAX);
-                (self.known.clone().filter(|_| kept).unwrap_or(Err(error)), wait)
+                let left = self.stale_until.map(|until| until.saturating_duration_since(Instant::now()));
+                (known, left.map_or(wait, |left| wait.min(left)))
             }
         };
         self.due = Instant::now() + wait;
         let changed = self.known.as_ref() != Some(&known);
         self.known = Some(known);
         changed
+    }
+
+    fn resolved(&mut self, name: &str, mut addresses: Vec<IpAddr>) -> Vec<IpAddr> {
+        if self.failures > 0 {
+            tracing::info!(host = name, "name resolves again");
+        }
+        (self.failures, self.no_address, self.stale_until) = (0, 0, None);
+        addresses.sort_unstable();
+        addresses.dedup();
+        addresses
+    }
+
+    /// What is known after a failure: the addresses of before, as long as they may be used.
+    fn failed(&mut self, name: &str, error: ResolveError) -> Result<Vec<IpAddr>, ResolveError> {
+        let now = Instant::now();
+        let is_first = self.failures == 0;
+        self.failures = self.failures.saturating_add(1);
+        self.no_address = if error == ResolveError::NoAddress { self.no_address.saturating_add(1) } else { 0 };
+        let Some(Ok(addresses)) = &self.known else {
+            if is_first {
+                tracing::warn!(host = name, %error, "name does not resolve: it has no address yet");
+            }
+            return Err(error);
+        };
+        let until = *self.stale_until.get_or_insert(now + STALE_MAX);
+        if self.no_address < NO_ADDRESS_MIN && now < until {
+            if is_first {
+                let most = STALE_MAX.as_secs();
+                tracing::warn!(host = name, %error, "name does not resolve: its last addresses stay in use ({most} s at most)");
+            }
+            return Ok(addresses.clone());
+        }
+        self.stale_until = None;
+        tracing::warn!(host = name, %error, "name does not resolve: its last addresses are no longer used");
+        Err(error)
     }
 }
 

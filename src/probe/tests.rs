@@ -125,6 +125,18 @@ async fn probes_take_a_target_out_and_bring_it_back() {
 }
 
 #[tokio::test]
+async fn probes_bring_back_what_was_set_unhealthy_by_hand_as_in_kong() {
+    let replica = replica(listener().await, 200).await;
+    let [checked, alone] = [target(replica.address, &[]), target(replica.address, &[])];
+    let setup = setup(every(10));
+    assert!(checked.set_unhealthy() && alone.set_unhealthy());
+    setup.prober.set(&setup.options, &[(checked.clone(), false)]);
+    until("two good answers", || checked.causes().is_empty()).await;
+    until("told", || setup.told.0.load(Ordering::Relaxed) == 1).await;
+    assert_eq!(alone.causes(), Causes::NONE.with(Cause::Manual), "without checks it stays as it was set");
+}
+
+#[tokio::test]
 async fn a_target_that_stops_listening_or_answering_is_found_out() {
     let (silent, vanishing) = (listener().await, listener().await);
     let slow = target(silent.local_addr().unwrap(), &[]);

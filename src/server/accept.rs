@@ -6,6 +6,8 @@
 use super::connection::{self, Accepted};
 use super::mailbox::{Command, Post};
 use crate::proxy::worker::Worker;
+use crate::snapshot::{Listener, Snapshot};
+use std::cell::RefCell;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::rc::Rc;
@@ -13,47 +15,112 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
 /// Pause after an `accept` that failed for want of something: descriptors, memory.
 const PAUSE: Duration = Duration::from_millis(50);
 /// How often a listener that no snapshot names yet looks again.
 const NOT_YET: Duration = Duration::from_millis(5);
 
+/// How long a socket goes on accepting that is to be closed. Handshakes that were under way when another one took its
+/// address over end in its queue, and to close it resets what is there.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// Where connections are accepted.
 pub(super) struct Place {
     pub(super) worker: Rc<Worker>,
     pub(super) posts: Arc<[Post]>,
-    pub(super) name: Arc<str>,
+    pub(super) naming: Rc<Naming>,
 }
 
-/// Accepts until it is aborted.
+/// Which listener a socket belongs to.
+pub(super) struct Naming {
+    now: RefCell<Arc<str>>,
+    /// From this generation of the snapshot on, another one.
+    next: RefCell<Option<(u64, Arc<str>)>>,
+    /// As it last was in a snapshot: for what is accepted when it has left the document.
+    last: RefCell<Option<Arc<Listener>>>,
+    closing: Notify,
+}
+
+impl Naming {
+    pub(super) fn new(name: Arc<str>) -> Self {
+        Self { now: RefCell::new(name), next: RefCell::default(), last: RefCell::default(), closing: Notify::new() }
+    }
+
+    /// Gives it to another listener, from a snapshot on.
+    pub(super) fn rename(&self, name: Arc<str>, generation: u64) {
+        self.next.replace(Some((generation, name)));
+    }
+
+    /// Accepts for a moment more, and no longer.
+    pub(super) fn close(&self) {
+        self.closing.notify_one();
+    }
+
+    /// `None`: no snapshot has named it yet.
+    fn listener(&self, snapshot: &Snapshot) -> Option<Arc<Listener>> {
+        if let Some((_, name)) = self.next.borrow_mut().take_if(|(generation, _)| *generation <= snapshot.generation) {
+            self.now.replace(name);
+        }
+        let found = snapshot.listeners.get(&*self.now.borrow()).map(Arc::clone);
+        if found.is_some() {
+            self.last.replace(found);
+        }
+        self.last.borrow().clone()
+    }
+
+    fn name(&self) -> Arc<str> {
+        Arc::clone(&self.now.borrow())
+    }
+}
+
+/// Accepts until it is closed.
 pub(super) async fn run(place: Place, socket: StdListener) {
     let listener = match TcpListener::from_std(socket) {
         Ok(listener) => listener,
         Err(error) => {
-            tracing::error!(listener = %place.name, %error, "a worker cannot listen");
+            tracing::error!(listener = %place.naming.name(), %error, "a worker cannot listen");
             return;
         }
     };
     let port = listener.local_addr().map_or(0, |address| address.port());
-    while !place.worker.snapshot().listeners.contains_key(&place.name) {
-        tokio::time::sleep(NOT_YET).await;
+    let mut closing = false;
+    while place.naming.listener(&place.worker.snapshot()).is_none() {
+        // Closed before anybody knew of it: nothing can be in its queue that somebody waits for.
+        if closing {
+            return;
+        }
+        closing = timeout(NOT_YET, place.naming.closing.notified()).await.is_ok();
     }
     let mut failing = false;
+    tokio::select! {
+        biased;
+        () = place.naming.closing.notified(), if !closing => {}
+        () = accept(&place, &listener, port, &mut failing), if !closing => {}
+        else => {}
+    }
+    drop(timeout(LINGER, accept(&place, &listener, port, &mut failing)).await);
+}
+
+/// Never ends.
+async fn accept(place: &Place, listener: &TcpListener, port: u16, failing: &mut bool) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                failing = false;
+                *failing = false;
                 if let Err(error) = place.take(stream, peer, port) {
-                    tracing::debug!(listener = %place.name, %error, "a connection could not be used");
+                    tracing::debug!(listener = %place.naming.name(), %error, "a connection could not be used");
                 }
             }
             Err(error) if is_clients(&error) => {}
             Err(error) => {
-                if !failing {
-                    tracing::error!(listener = %place.name, %error, "cannot accept connections; will go on trying");
+                if !*failing {
+                    let name = place.naming.name();
+                    tracing::error!(listener = %name, %error, "cannot accept connections; will go on trying");
                 }
-                failing = true;
+                *failing = true;
                 tokio::time::sleep(PAUSE).await;
             }
         }
@@ -77,7 +144,8 @@ impl Place {
             shared.refused_connections.fetch_add(1, Ordering::Relaxed);
             return Ok(());
         }
-        let accepted = Accepted { listener: Arc::clone(&self.name), stream, peer, port };
+        let Some(listener) = self.naming.listener(&self.worker.snapshot()) else { return Ok(()) };
+        let accepted = Accepted { listener, stream, peer, port };
         let Some(post) = self.less_loaded() else {
             connection::serve(&self.worker, &self.posts, accepted);
             return Ok(());

@@ -21,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 
 /// A connection that was accepted, on whichever worker.
 pub(super) struct Accepted {
-    pub(super) listener: Arc<str>,
+    pub(super) listener: Arc<Listener>,
     pub(super) stream: TcpStream,
     pub(super) peer: SocketAddr,
     /// Of ours. The listener's: asking the kernel would cost a system call for every connection.
@@ -81,8 +81,7 @@ impl Drop for Counted {
 /// Serves the connection in a task of its own.
 pub(super) fn serve(worker: &Rc<Worker>, posts: &Arc<[Post]>, accepted: Accepted) {
     let snapshot = worker.snapshot();
-    let Some(listener) = snapshot.listeners.get(&accepted.listener).map(Arc::clone) else { return };
-    let stream = accepted.stream;
+    let (listener, stream) = (accepted.listener, accepted.stream);
     let peer = accepted.peer.ip().to_canonical();
     let limit = snapshot.settings.limits.connections_per_client;
     let Some(counted) = Counted::new(worker, posts, listener.series.id(), peer, limit) else { return };

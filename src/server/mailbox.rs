@@ -1,5 +1,6 @@
 //! What reaches a worker from other threads: rare things, through one bounded queue and two flags.
 
+use crate::snapshot::Listener;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -10,14 +11,19 @@ use tokio::sync::{Notify, mpsc};
 /// no more of those.
 const QUEUE: usize = 1024;
 
+/// Which of the sockets that workers listen on: one each, of one address.
+pub(crate) type Key = u32;
+
 /// What a worker is told.
 pub(super) enum Command {
-    /// Listen on a socket, under a listener's name.
-    Listen { name: Box<str>, socket: TcpListener },
-    /// Stop listening under a name.
-    Close { name: Box<str> },
+    /// Accept on a socket, for a listener.
+    Listen { key: Key, name: Arc<str>, socket: TcpListener },
+    /// A socket belongs to another listener, from a generation of the snapshot on.
+    Rename { key: Key, name: Arc<str>, generation: u64 },
+    /// Accept on a socket no longer.
+    Close { key: Key },
     /// Serve a connection that another worker accepted, at this port.
-    Connection { listener: Arc<str>, stream: TcpStream, peer: SocketAddr, port: u16 },
+    Connection { listener: Arc<Listener>, stream: TcpStream, peer: SocketAddr, port: u16 },
 }
 
 #[derive(Default)]

@@ -2,21 +2,23 @@
 //!
 //! A worker is a thread with a runtime of its own. Listening sockets belong to the process: each address is bound once a
 //! worker (`SO_REUSEPORT`), before the snapshot that names it is published, and closed only when its address leaves the
-//! document: closing one of two sockets of an address resets what waits in its queue.
+//! document, after a moment more of accepting: to close a socket resets what waits in its queue.
 
 mod accept;
 mod connection;
 mod mailbox;
+mod owners;
 mod sockets;
 mod thread;
 
 use crate::proxy::worker::Shared;
-use mailbox::{Command, Mailbox, Post};
+use mailbox::{Command, Key, Mailbox, Post};
+pub(crate) use owners::{SocketId, covers, overlap};
 use parking_lot::Mutex;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -36,6 +38,18 @@ pub(crate) struct Server {
     shared: Arc<Shared>,
     posts: Arc<[Post]>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    keys: AtomicU32,
+}
+
+/// An address at which the workers listen.
+#[derive(Clone, Debug)]
+pub(crate) struct Listening {
+    /// To rename and close it by.
+    pub(crate) key: Key,
+    /// With the port that the kernel chose where 0 was asked for.
+    pub(crate) address: SocketAddr,
+    /// Its sockets.
+    pub(crate) ids: Vec<SocketId>,
 }
 
 impl Server {
@@ -58,44 +72,54 @@ impl Server {
             };
             threads.push(thread::spawn(context)?);
         }
-        Ok(Self { shared, posts, threads: Mutex::new(threads) })
+        Ok(Self { shared, posts, threads: Mutex::new(threads), keys: AtomicU32::new(0) })
     }
 
-    /// Binds an address for all workers. They accept there as soon as a snapshot has a listener of that name. Gives the
-    /// address that was bound, with its port where 0 was asked for.
+    /// Binds an address for all workers, beside those of `ours` that it overlaps. They accept there as soon as a snapshot
+    /// has a listener of that name.
     ///
     /// # Errors
     /// What the kernel says: the address is in use, is not ours, or its port is reserved.
-    pub(crate) fn listen(&self, name: &str, address: SocketAddr) -> io::Result<SocketAddr> {
-        let (bound, sockets) = sockets::bind(address, self.posts.len())?;
-        self.hand_out(name, sockets)?;
-        Ok(bound)
+    pub(crate) fn listen(&self, name: &Arc<str>, address: SocketAddr, ours: &[SocketId]) -> io::Result<Listening> {
+        let sockets::Group { address, sockets } = sockets::bind(address, self.posts.len(), ours)?;
+        let ids = sockets.iter().map(owners::id).collect::<io::Result<_>>()?;
+        Ok(Listening { key: self.hand_out(name, sockets)?, address, ids })
     }
 
     /// As [`Self::listen`], over a socket that somebody else bound.
     ///
     /// # Errors
     /// The socket cannot be used.
-    pub(crate) fn adopt(&self, name: &str, listener: &TcpListener) -> io::Result<SocketAddr> {
+    pub(crate) fn adopt(&self, name: &Arc<str>, listener: &TcpListener) -> io::Result<Listening> {
         listener.set_nonblocking(true)?;
         let sockets = self.posts.iter().map(|_| listener.try_clone()).collect::<io::Result<Vec<_>>>()?;
-        self.hand_out(name, sockets)?;
-        listener.local_addr()
+        let (address, ids) = (listener.local_addr()?, vec![owners::id(listener)?]);
+        Ok(Listening { key: self.hand_out(name, sockets)?, address, ids })
     }
 
-    fn hand_out(&self, name: &str, sockets: Vec<TcpListener>) -> io::Result<()> {
+    fn hand_out(&self, name: &Arc<str>, sockets: Vec<TcpListener>) -> io::Result<Key> {
+        let key = self.keys.fetch_add(1, Ordering::Relaxed);
         for (post, socket) in self.posts.iter().zip(sockets) {
-            post.send(Command::Listen { name: name.into(), socket })
+            post.send(Command::Listen { key, name: Arc::clone(name), socket })
                 .map_err(|_| io::Error::other("a worker takes no commands"))?;
         }
-        Ok(())
+        Ok(key)
     }
 
-    /// Stops listening there. Connections that were accepted go on.
-    pub(crate) fn close(&self, name: &str) {
+    /// From this generation of the snapshot on, sockets belong to another listener.
+    pub(crate) fn rename(&self, key: Key, name: &Arc<str>, generation: u64) {
         for post in self.posts.iter() {
-            if post.send(Command::Close { name: name.into() }).is_err() {
-                tracing::warn!(listener = name, "a worker takes no commands: it goes on listening");
+            if post.send(Command::Rename { key, name: Arc::clone(name), generation }).is_err() {
+                tracing::warn!(listener = %name, "a worker takes no commands: what it accepts is another listener's");
+            }
+        }
+    }
+
+    /// Stops listening there, when what waits in the queues is accepted. Connections that were accepted go on.
+    pub(crate) fn close(&self, key: Key) {
+        for post in self.posts.iter() {
+            if post.send(Command::Close { key }).is_err() {
+                tracing::warn!(key, "a worker takes no commands: it goes on listening");
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Binding a listening address once a worker.
 
+use super::owners::{self, SocketId};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
@@ -7,17 +8,25 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 /// Connections that the kernel keeps for us before they are accepted (it cuts this at `net.core.somaxconn`).
 const BACKLOG: i32 = 4096;
 
-/// Binds `address` `count` times. Gives the address, with the port that the kernel chose where it is 0.
+/// Sockets of one address, one a worker.
+pub(super) struct Group {
+    /// As the kernel says: with the port that it chose where 0 was asked for.
+    pub(super) address: SocketAddr,
+    pub(super) sockets: Vec<TcpListener>,
+}
+
+/// Binds `address` `count` times.
 ///
 /// The first socket is bound without `SO_REUSEPORT` and gets it afterwards: else a second process of the same user could
-/// bind the same address unnoticed and take half of the traffic.
+/// bind the same address unnoticed and take half of the traffic. Where that fails over addresses that overlap, and all who
+/// listen there are `ours`, it is bound with it, beside them.
 ///
 /// # Errors
-/// What the kernel says of the first bind that fails.
-pub(super) fn bind(address: SocketAddr, count: usize) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
-    let first = match bind_one(address, false) {
+/// What the kernel says of the first bind that fails; that the address is somebody else's.
+pub(super) fn bind(address: SocketAddr, count: usize, ours: &[SocketId]) -> io::Result<Group> {
+    let first = match bind_first(address, ours) {
         Err(error) if is_without_ipv6(address, &error) => {
-            bind_one(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port()), false)?
+            bind_first(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port()), ours)?
         }
         first => first?,
     };
@@ -31,7 +40,17 @@ pub(super) fn bind(address: SocketAddr, count: usize) -> io::Result<(SocketAddr,
         socket.listen(BACKLOG)?;
         sockets.push(socket.into());
     }
-    Ok((bound, sockets))
+    Ok(Group { address: bound, sockets })
+}
+
+fn bind_first(address: SocketAddr, ours: &[SocketId]) -> io::Result<Socket> {
+    match bind_one(address, false) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && !ours.is_empty() => {
+            owners::all_ours(address, ours)?;
+            bind_one(address, true)
+        }
+        bound => bound,
+    }
 }
 
 /// Whether `[::]` failed because this machine has no IPv6.
@@ -65,16 +84,32 @@ mod tests {
 
     #[test]
     fn an_address_is_bound_once_a_worker_and_taken_for_everyone_else() {
-        let (address, sockets) = bind("127.0.0.1:0".parse().unwrap(), 3).unwrap();
+        let Group { address, sockets } = bind("127.0.0.1:0".parse().unwrap(), 3, &[]).unwrap();
         assert_eq!(sockets.len(), 3);
         assert!(sockets.iter().all(|socket| socket.local_addr().unwrap() == address));
-        let error = bind(address, 3).unwrap_err();
+        let error = bind(address, 3, &[]).err().unwrap();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     }
 
     #[test]
+    fn an_address_over_others_is_bound_beside_ours_and_beside_nobody_elses() {
+        let ours = bind("127.0.0.1:0".parse().unwrap(), 2, &[]).unwrap();
+        let ids: Vec<SocketId> = ours.sockets.iter().map(|socket| owners::id(socket).unwrap()).collect();
+        let all = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), ours.address.port());
+        let in_use = |ours: &[SocketId]| bind(all, 2, ours).err().map(|error| error.kind());
+        assert_eq!(in_use(&[]), Some(io::ErrorKind::AddrInUse));
+        assert_eq!(
+            in_use(&ids[..1]),
+            Some(io::ErrorKind::AddrInUse),
+            "one of the two is as if it were somebody else's"
+        );
+        let beside = bind(all, 2, &ids).unwrap();
+        assert_eq!((beside.address, beside.sockets.len()), (all, 2));
+    }
+
+    #[test]
     fn both_families_reach_one_socket() {
-        let Ok((address, _sockets)) = bind("[::]:0".parse().unwrap(), 1) else { return };
-        assert!(std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, address.port())).is_ok());
+        let Ok(group) = bind("[::]:0".parse().unwrap(), 1, &[]) else { return };
+        assert!(std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, group.address.port())).is_ok());
     }
 }

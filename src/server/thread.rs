@@ -3,7 +3,7 @@
 use super::ServerOptions;
 use super::accept;
 use super::connection::{self, Accepted};
-use super::mailbox::{Command, Mail, Mailbox, Post};
+use super::mailbox::{Command, Key, Mail, Mailbox, Post};
 use crate::proxy::slots::{Role, TICK};
 use crate::proxy::worker::{Shared, Worker};
 use rustc_hash::FxHashMap;
@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::task::AbortHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout_at};
 
 /// A drain closes idle connections after this long: until then a client may send one more request, and learn from its
@@ -66,21 +65,25 @@ async fn run(context: Context) {
     let Context { index, options, shared, posts, mut mailbox } = context;
     let worker = Rc::new(Worker::new(index, options.workers, shared, options.seed ^ (u64::from(index) << 48)));
     drop(tokio::task::spawn_local(tick(Rc::clone(&worker))));
-    let mut listening: FxHashMap<Box<str>, AbortHandle> = FxHashMap::default();
+    let mut listening: FxHashMap<Key, Rc<accept::Naming>> = FxHashMap::default();
     loop {
         match mailbox.next().await {
             Mail::CutOff => worker.slots.give_up_cut_off(),
-            Mail::Command(Command::Listen { name, socket }) => {
-                let place =
-                    accept::Place { worker: Rc::clone(&worker), posts: Arc::clone(&posts), name: (&*name).into() };
-                let task = tokio::task::spawn_local(accept::run(place, socket));
-                if let Some(old) = listening.insert(name, task.abort_handle()) {
-                    old.abort();
+            Mail::Command(Command::Listen { key, name, socket }) => {
+                let naming = Rc::new(accept::Naming::new(name));
+                let (worker, posts) = (Rc::clone(&worker), Arc::clone(&posts));
+                let place = accept::Place { worker, posts, naming: Rc::clone(&naming) };
+                drop(tokio::task::spawn_local(accept::run(place, socket)));
+                listening.insert(key, naming);
+            }
+            Mail::Command(Command::Rename { key, name, generation }) => {
+                if let Some(naming) = listening.get(&key) {
+                    naming.rename(name, generation);
                 }
             }
-            Mail::Command(Command::Close { name }) => {
-                if let Some(task) = listening.remove(&name) {
-                    task.abort();
+            Mail::Command(Command::Close { key }) => {
+                if let Some(naming) = listening.remove(&key) {
+                    naming.close();
                 }
             }
             Mail::Command(Command::Connection { listener, stream, peer, port }) => {

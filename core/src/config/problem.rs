@@ -44,6 +44,15 @@ impl DocumentProblem {
         out
     }
 
+    /// The same in one line, without the document's: that may hold secrets, and logs are read by many.
+    #[must_use]
+    pub fn brief(&self, file: &str) -> String {
+        let Place { line, column } = self.place;
+        let at = if line == 0 { file.to_owned() } else { format!("{file}:{line}:{column}") };
+        let help = self.help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
+        format!("{at}: {}{help}", self.message)
+    }
+
     fn snippet(&self, text: &str, colour: bool) -> Option<String> {
         let Place { line, column } = self.place;
         if line == 0 || column == 0 || self.length == 0 {

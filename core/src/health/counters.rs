@@ -9,6 +9,8 @@ pub enum Checker {
     Active,
     /// What real requests saw.
     Passive,
+    /// Nobody: it was set so by hand.
+    Operator,
 }
 
 /// A report tipped a target over.
@@ -112,6 +114,7 @@ impl Counters {
             None => 0,
             Some(Checker::Active) => 1,
             Some(Checker::Passive) => 2,
+            Some(Checker::Operator) => 3,
         };
         u64::from_le_bytes([self.successes, self.http_failures, self.tcp_failures, self.timeouts, unhealthy, 0, 0, 0])
     }
@@ -123,7 +126,8 @@ impl Counters {
         let unhealthy = match unhealthy {
             0 => None,
             1 => Some(Checker::Active),
-            _ => Some(Checker::Passive),
+            2 => Some(Checker::Passive),
+            _ => Some(Checker::Operator),
         };
         Self { successes, http_failures, tcp_failures, timeouts, unhealthy }
     }

@@ -17,7 +17,7 @@ pub enum Cause {
     Active = 1 << 3,
     /// Real requests failed. Owner: passive health.
     Passive = 1 << 4,
-    /// Set unhealthy by hand, through the admin API. Owner: the operator.
+    /// Set unhealthy by hand, through the admin API. Owner: the operator; checks that find it well clear it, as in Kong.
     Manual = 1 << 5,
     /// Ejected as an outlier. Owner: outlier detection.
     Ejected = 1 << 6,

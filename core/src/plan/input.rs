@@ -17,6 +17,8 @@ pub struct Input<'a> {
     pub names: &'a Names,
     /// This machine's own addresses, so that a target is recognised that is one of our listeners.
     pub own_ips: &'a [IpAddr],
+    /// Where the admin API and the status page are bound; `None`: where the document says.
+    pub doors: Option<&'a [SocketAddr]>,
 }
 
 /// Resolved names. One that is absent has not been asked for yet.

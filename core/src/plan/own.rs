@@ -17,7 +17,7 @@ pub(super) struct Own<'a> {
 const DEFAULT_PORTS: [u16; 2] = [8000, 8443];
 
 impl<'a> Own<'a> {
-    pub(super) fn of(gateway: &Gateway, certificates: bool, ips: &'a [IpAddr]) -> Self {
+    pub(super) fn of(gateway: &Gateway, certificates: bool, ips: &'a [IpAddr], doors: Option<&[SocketAddr]>) -> Self {
         let defaults = DEFAULT_PORTS.into_iter().take(if certificates { 2 } else { 1 });
         let listeners = match &gateway.listeners {
             Some(listeners) => listeners.iter().map(|listener| listener.address).collect(),
@@ -27,7 +27,9 @@ impl<'a> Own<'a> {
             AdminAddress::Tcp(address) => Some(*address),
             AdminAddress::Unix(_) => None,
         });
-        Self { listeners, internal: admin.into_iter().chain(gateway.status).collect(), ips }
+        // A reload that names others moves none of them.
+        let internal = doors.map_or_else(|| admin.into_iter().chain(gateway.status).collect(), <[SocketAddr]>::to_vec);
+        Self { listeners, internal, ips }
     }
 
     /// Whether a target at `address` is one of our listeners.

@@ -10,6 +10,7 @@ struct World {
     replicas: Vec<Replica>,
     names: Names,
     own_ips: Vec<IpAddr>,
+    doors: Option<Vec<SocketAddr>>,
 }
 
 impl World {
@@ -19,7 +20,7 @@ impl World {
             ..Gateway::default()
         };
         let document = Document { gateway: Some(gateway), ..Document::default() };
-        Self { document, replicas: Vec::new(), names: Names::default(), own_ips: Vec::new() }
+        Self { document, replicas: Vec::new(), names: Names::default(), own_ips: Vec::new(), doors: None }
     }
 
     fn docker(&mut self) -> &mut DockerProvider {
@@ -121,8 +122,8 @@ impl World {
             problems: Vec::new(),
             freshness: Freshness::Fresh,
         }];
-        let Self { document, names, own_ips, .. } = self;
-        plan(Input { document, facts: &facts, names, own_ips })
+        let Self { document, names, own_ips, doors, .. } = self;
+        plan(Input { document, facts: &facts, names, own_ips, doors: doors.as_deref() })
     }
 }
 
@@ -402,6 +403,18 @@ fn a_target_that_is_the_gateway_itself_is_refused() {
     assert_eq!(addresses(&plan, "web.shop"), Vec::<String>::new());
     assert_eq!(addresses(&plan, "loop.test:80"), Vec::<String>::new());
     assert_eq!(plan.problems.len(), 4, "{:?}", plan.problems);
+}
+
+#[test]
+fn the_admin_api_is_where_it_is_bound_not_where_a_reload_would_have_it() {
+    let mut world = World::new();
+    for (number, port) in [(1, "8001"), (2, "9001")] {
+        let replica = world.container("shop", "web", number, &[("target.port", port)]);
+        replica.address = Some(IpAddr::from([127, 0, 0, 1]));
+    }
+    assert_eq!(addresses(&world.plan(), "web.shop"), ["127.0.0.1:9001"], "as the document says");
+    world.doors = Some(vec!["127.0.0.1:9001".parse().unwrap()]);
+    assert_eq!(addresses(&world.plan(), "web.shop"), ["127.0.0.1:8001"]);
 }
 
 #[test]

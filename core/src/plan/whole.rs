@@ -115,10 +115,10 @@ impl Remarks {
 /// Makes the plan. What cannot be is left out and named in [`Plan::problems`].
 #[must_use]
 pub fn plan(input: Input<'_>) -> Plan {
-    let Input { document, facts, names, own_ips } = input;
+    let Input { document, facts, names, own_ips, doors } = input;
     let gateway = document.gateway.clone().unwrap_or_default();
     let docker = gateway.providers.docker.clone().unwrap_or_default();
-    let own = Own::of(&gateway, !document.certificates.is_empty(), own_ips);
+    let own = Own::of(&gateway, !document.certificates.is_empty(), own_ips, doors);
     let mut remarks = Remarks::default();
     let replicas = groups::read_all(facts, &docker, &mut remarks);
     let mut pools = Pools::new(names, &own, &docker);

@@ -140,14 +140,14 @@ impl Target {
     /// cause went.
     pub fn set_healthy(&self) -> bool {
         self.health.reset(None);
-        let settled = self.settle_health();
-        self.clear(Cause::Manual) || settled
+        self.settle_health()
     }
 
-    /// Kong's `PUT …/unhealthy`: counters to zero, and out until an operator says otherwise. Whether it was not already.
+    /// Kong's `PUT …/unhealthy`: counters to zero, and out until an operator or as many successes as checks want say
+    /// otherwise (lua-resty-healthcheck, `set_target_status`: it is one state). Whether it was not already.
     pub fn set_unhealthy(&self) -> bool {
-        self.health.reset(self.health.counters().unhealthy);
-        self.set(Cause::Manual)
+        self.health.reset(Some(Checker::Operator));
+        self.settle_health()
     }
 
     /// Forgets what checks found, as when a reload takes them away. Whether a cause went.
@@ -165,7 +165,7 @@ impl Target {
     /// Makes the causes say what the health word says. Two threads with opposite verdicts may come here in the wrong order;
     /// looking again until nothing moved makes the later word win.
     fn settle_health(&self) -> bool {
-        const OWNED: Causes = Causes::NONE.with(Cause::Active).with(Cause::Passive);
+        const OWNED: Causes = Causes::NONE.with(Cause::Active).with(Cause::Passive).with(Cause::Manual);
         let mut changed = false;
         loop {
             let found = self.health.counters().unhealthy;
@@ -173,6 +173,7 @@ impl Target {
                 None => Causes::NONE,
                 Some(Checker::Active) => Causes::NONE.with(Cause::Active),
                 Some(Checker::Passive) => Causes::NONE.with(Cause::Passive),
+                Some(Checker::Operator) => Causes::NONE.with(Cause::Manual),
             };
             changed |= self.assign(OWNED, causes);
             if self.health.counters().unhealthy == found {

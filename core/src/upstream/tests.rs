@@ -222,22 +222,36 @@ fn verdicts_set_and_clear_their_causes() {
 }
 
 #[test]
-fn an_operator_overrules_checks_and_a_success_does_not_overrule_an_operator() {
+fn an_operator_overrules_checks_until_they_find_otherwise() {
     let rules = CheckRules {
         healthy_statuses: [200].into_iter().collect(),
-        successes: 1,
+        successes: 2,
         tcp_failures: 2,
         ..CheckRules::default()
     };
+    let off = CheckRules::default();
     let target = target(1);
     target.report(&rules, Outcome::TcpFailure);
     assert!(target.set_unhealthy());
+    assert!(!target.set_unhealthy());
     assert_eq!(target.counters().tcp_failures, 0);
-    target.probed(&rules, Outcome::Status(200));
-    assert_eq!(target.causes(), Causes::NONE.with(Cause::Manual));
+    let manual = Causes::NONE.with(Cause::Manual);
+    target.probed(&off, Outcome::Status(200));
+    target.report(&off, Outcome::Status(200));
     target.report(&rules, Outcome::TcpFailure);
-    target.report(&rules, Outcome::TcpFailure);
-    assert_eq!(target.causes(), Causes::NONE.with(Cause::Manual).with(Cause::Passive));
+    assert_eq!(target.probed(&rules, Outcome::Status(200)), None);
+    assert_eq!(
+        target.causes(),
+        manual,
+        "where successes do not count it stays out, and where they do one is not enough"
+    );
+    assert_eq!(target.probed(&rules, Outcome::Status(200)), Some(Verdict::Healthy));
+    assert_eq!(target.causes(), Causes::NONE);
+    // It overrules what was found before, too.
+    target.probed(&rules, Outcome::TcpFailure);
+    target.probed(&rules, Outcome::TcpFailure);
+    assert!(target.set_unhealthy());
+    assert_eq!(target.causes(), manual);
     assert!(target.set_healthy());
     assert_eq!((target.causes(), target.counters()), (Causes::NONE, crate::health::Counters::default()));
     assert!(!target.set_healthy());

@@ -36,6 +36,21 @@ async fn a_document_is_taken_in_every_shape_of_kongs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_posts_beside_others_is_told_of_its_own_document() {
+    let (bench, _targets) = Bench::with_two(ADMIN).await;
+    let three = Target::answering("three").await;
+    let post = async |name: String| {
+        let (status, said) = bench.post("text/yaml", &answering(&three, "").replace("other", &name)).await;
+        assert_eq!(status, 201, "{said}");
+        let told = said["services"].as_object().unwrap().values().next().unwrap()["name"].clone();
+        assert_eq!(told, json!(name));
+    };
+    for round in 0..20 {
+        futures_util::future::join_all((0..4).map(|one| post(format!("s{round}-{one}")))).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_bad_document_changes_nothing_and_is_told_of() {
     let (bench, _targets) = Bench::with_two(ADMIN).await;
     let before = bench.get("/status").await.1;
@@ -78,6 +93,58 @@ async fn what_is_not_on_the_list_is_refused_by_name_with_the_way_out() {
     let text = super::document("admin: {address: \"127.0.0.1:0\"}, headers: false", &two(&targets));
     assert_eq!(bench.post("text/yaml", &text).await.0, 201);
     assert!(!bench.handle().plan().gateway.headers.via);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_active_checks_send_is_shown_by_token_alone_and_references_to_nobody_else_than_as_references() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, "0123456789abcdef").unwrap();
+    let key = folder.path().join("key");
+    std::fs::write(&key, "s3cret-by-file").unwrap();
+    let file = key.display();
+    let rest = format!(
+        "services: [{{name: web, host: pool, path: \"${{file:{file}}}\", tags: [\"${{file:{file}}}\"]}}]\nupstreams:\n- name: pool\n  \
+         healthchecks: {{active: {{headers: {{Authorization: [Basic s3cret-in-clear], X-Api-Key: [\"${{file:{file}}}\"]}}}}}}\n"
+    )
+    .replace("path: \"$", "path: \"/$");
+    let closed = Bench::new(ADMIN, &rest).await;
+    let gateway = format!("admin: {{address: \"127.0.0.1:0\", token_file: \"{}\"}}", token.display());
+    let open = Bench::new(&gateway, &rest).await;
+    let borne = ("authorization", "Bearer 0123456789abcdef");
+    for path in ["/config", "/snapshot", "/upstreams", "/upstreams/pool", "/services", "/services/web"] {
+        let of_upstream = !path.starts_with("/services");
+        let text = async |bench: &Bench, fields: &[(&str, &str)]| {
+            let answer = bench.ask(Method::GET, path, fields, "").await;
+            assert_eq!(answer.status().as_u16(), 200, "{path}");
+            String::from_utf8_lossy(answer.body()).into_owned()
+        };
+        let hidden = text(&closed, &[]).await;
+        assert!(!hidden.contains("s3cret") && hidden.contains("${file:"), "{path}: {hidden}");
+        assert_eq!(hidden.contains("***"), of_upstream, "{path}: {hidden}");
+        let shown = text(&open, &[borne]).await;
+        assert_eq!(shown.contains("s3cret-in-clear"), of_upstream, "{path}: {shown}");
+        assert!(!shown.contains("s3cret-by-file"), "{path}: {shown}");
+    }
+    let (_, said) = closed
+        .post("text/yaml", &format!("_format_version: \"3.0\"\n{}", rest.replace(&format!("${{file:{file}}}"), "x")))
+        .await;
+    assert!(!said.to_string().contains("s3cret") && said.to_string().contains("***"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn warnings_are_told_without_the_documents_lines() {
+    let (bench, _targets) = Bench::with_two(ADMIN).await;
+    let document = json!({
+        "_format_version": "3.0",
+        "services": [{"name": "a", "url": "https://127.0.0.1:1"}],
+        "upstreams": [{"name": "p", "healthchecks": {"active": {"headers": {"X-Key": ["s3cret"]}}}}],
+    });
+    let (status, said) = bench.post("application/json", &document.to_string()).await;
+    assert_eq!((status, said["warnings"].as_array().unwrap().len()), (201, 1), "{said}");
+    let told = bench.get("/status").await.1["warnings"].to_string();
+    assert!(told.contains("service 'a': certificates of its targets are not verified (as in Kong; "), "{told}");
+    assert!(!told.contains("s3cret"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -91,6 +91,25 @@ async fn a_unix_socket_is_its_owners_alone_and_ends_with_the_gateway() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn bodies_have_a_limit_each_whether_they_say_how_long_they_are_or_not() {
+    let bench = Bench::new(ADMIN, "").await;
+    let address = bench.admin.unwrap();
+    let put = "PUT /upstreams/a/targets/b/healthy";
+    for (line, framing, expected) in [
+        ("POST /config", "Content-Length: 67108865\r\n\r\n".to_owned(), "larger than 65536 KiB"),
+        (put, "Content-Length: 65537\r\n\r\n".to_owned(), "larger than 64 KiB"),
+        (put, format!("Transfer-Encoding: chunked\r\n\r\n10001\r\n{}\r\n", "x".repeat(65537)), "larger than 64 KiB"),
+    ] {
+        let mut wire = Wire::connect(address).await.unwrap();
+        let head = format!("{line} HTTP/1.1\r\nHost: {address}\r\nContent-Type: text/yaml\r\n");
+        wire.send(format!("{head}{framing}")).await.unwrap();
+        let answer = wire.answer(false).await.unwrap();
+        assert_eq!(answer.status, 413, "{line} {}", answer.text());
+        assert!(answer.text().contains(expected) && answer.text().starts_with('{'), "{}", answer.text());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_idle_clients_keep_nobody_out() {
     let bench = Bench::new(ADMIN, "").await;
     let mut idle = Vec::new();

@@ -9,7 +9,7 @@ use crate::control::{Gateway, Handle, Running};
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body_util::Full;
-use plimsoll_core::config::{NoReferences, ReadOptions, Source, read};
+use plimsoll_core::config::{ReadOptions, References, Source, read};
 use plimsoll_test_support::client::Client;
 use plimsoll_test_support::target::Target;
 use serde_json::Value;
@@ -86,7 +86,7 @@ async fn send(address: SocketAddr, method: Method, path: &str, fields: &[(&str, 
 
 fn document(gateway: &str, rest: &str) -> String {
     format!(
-        "_format_version: \"3.0\"\ngateway: {{workers: 1, access_log: false, listeners: [{{name: http, address: \
+        "_format_version: \"3.0\"\ngateway: {{workers: 1, access_log: false, providers: {{docker: false}}, listeners: [{{name: http, address: \
          \"127.0.0.1:0\"}}], {gateway}}}\n{rest}"
     )
 }
@@ -101,8 +101,21 @@ fn two(targets: &[Target; 2]) -> String {
 
 const ADMIN: &str = "admin: {address: \"127.0.0.1:0\"}";
 
+/// Doors are asked for before the gateway reads the document: what references come to decides nothing there.
+struct Any;
+
+impl References for Any {
+    fn env(&self, _: &str) -> Option<String> {
+        Some("any".to_owned())
+    }
+
+    fn file(&self, _: &str) -> Result<String, String> {
+        Ok("any".to_owned())
+    }
+}
+
 async fn open(text: &str, folder: &Path) -> Result<Doors, super::OpenError> {
-    let options = ReadOptions { file: "test.yaml", references: &NoReferences, source: Source::File };
+    let options = ReadOptions { file: "test.yaml", references: &Any, source: Source::File };
     let document = match read(text, &options) {
         Ok(read) => read.document,
         Err(problems) => panic!("{problems}"),

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 /// Longer than anything takes, on a machine that is busy.
 pub(super) const LIMIT: Duration = Duration::from_secs(10);
 
-/// A document whose listener is on port 0.
+/// A document whose listener is on port 0. Without the machine's own containers: what they say is no affair of a test.
 pub(super) fn document(rest: &str) -> String {
     with_gateway("", rest)
 }
@@ -24,6 +24,7 @@ pub(super) fn document(rest: &str) -> String {
 pub(super) fn with_gateway(gateway: &str, rest: &str) -> String {
     format!(
         "_format_version: \"3.0\"\ngateway:\n  workers: 2\n  admin: false\n  access_log: false\n  \
+         providers: {{docker: false}}\n  \
          listeners: [{{name: http, address: \"127.0.0.1:0\"}}]\n{gateway}{rest}"
     )
 }

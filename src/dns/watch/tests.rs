@@ -9,7 +9,7 @@ use tokio::time::timeout;
 /// A name server whose answers a test sets; it counts what it was asked.
 #[derive(Default)]
 struct Scripted {
-    answers: Mutex<BTreeMap<String, Result<Answer, String>>>,
+    answers: Mutex<BTreeMap<String, Result<Answer, ResolveError>>>,
     asked: Mutex<BTreeMap<String, u32>>,
 }
 
@@ -21,7 +21,11 @@ impl Scripted {
     }
 
     fn fail(&self, host: &str) {
-        self.answers.lock().insert(host.to_owned(), Err("server failure".to_owned()));
+        self.answers.lock().insert(host.to_owned(), Err(ResolveError::NoAnswer("server failure".to_owned())));
+    }
+
+    fn forget(&self, host: &str) {
+        self.answers.lock().insert(host.to_owned(), Err(ResolveError::NoAddress));
     }
 
     fn asked(&self, host: &str) -> u32 {
@@ -30,7 +34,7 @@ impl Scripted {
 }
 
 impl Resolve for Scripted {
-    fn resolve(&self, host: Arc<str>) -> BoxFuture<'static, Result<Answer, String>> {
+    fn resolve(&self, host: Arc<str>) -> BoxFuture<'static, Result<Answer, ResolveError>> {
         *self.asked.lock().entry(host.to_string()).or_default() += 1;
         match self.answers.lock().get(&*host).cloned() {
             Some(answer) => Box::pin(async { answer }),
@@ -54,6 +58,14 @@ impl Bench {
 
     async fn next(&mut self) -> Names {
         timeout(Duration::from_secs(3600), self.names.next()).await.expect("nothing was told").unwrap()
+    }
+
+    /// Until it was asked once more. Nothing may be told meanwhile.
+    async fn until_asked(&mut self, host: &str) {
+        let before = self.server.asked(host);
+        while self.server.asked(host) == before {
+            self.quiet_for(1).await;
+        }
     }
 
     async fn quiet_for(&mut self, seconds: u64) {
@@ -106,6 +118,56 @@ async fn a_failure_keeps_the_last_good_answer_and_is_tried_again_ever_more_slowl
     assert!((8..=9).contains(&bench.server.asked("web")), "{}", bench.server.asked("web"));
     bench.server.answer("web", &["10.0.0.9"], 1);
     check(&bench.next().await, "web", 80, Some(Ok(&["10.0.0.9:80"])));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_is_said_twice_to_have_no_address_loses_those_that_it_had() {
+    let mut bench = Bench::new(&[("web", 80)]);
+    bench.server.answer("web", &["10.0.0.1"], 5);
+    check(&bench.next().await, "web", 80, Some(Ok(&["10.0.0.1:80"])));
+    bench.server.forget("web");
+    bench.quiet_for(5).await;
+    assert_eq!(bench.server.asked("web"), 2, "said once");
+    let began = Instant::now();
+    check(&bench.next().await, "web", 80, Some(Err("the name has no address")));
+    assert!(began.elapsed() <= Duration::from_secs(2), "{:?}", began.elapsed());
+    bench.server.answer("web", &["10.0.0.2"], 5);
+    check(&bench.next().await, "web", 80, Some(Ok(&["10.0.0.2:80"])));
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_a_name_has_no_address_is_not_believed_where_servers_disagree() {
+    let mut bench = Bench::new(&[("web", 80)]);
+    bench.server.answer("web", &["10.0.0.1"], 1);
+    bench.next().await;
+    for _ in 0..4 {
+        bench.server.forget("web");
+        bench.until_asked("web").await;
+        bench.server.fail("web");
+        bench.until_asked("web").await;
+    }
+    bench.server.forget("web");
+    bench.until_asked("web").await;
+    bench.server.answer("web", &["10.0.0.1"], 1);
+    bench.until_asked("web").await;
+    bench.server.forget("web");
+    bench.until_asked("web").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn addresses_outlive_their_name_servers_by_an_hour() {
+    let mut bench = Bench::new(&[("web", 80)]);
+    bench.server.answer("web", &["10.0.0.1"], 1);
+    bench.next().await;
+    bench.server.fail("web");
+    bench.quiet_for(STALE_MAX.as_secs()).await;
+    check(&bench.next().await, "web", 80, Some(Err("server failure")));
+    // And once more: the hour is counted anew after every good answer.
+    bench.server.answer("web", &["10.0.0.1"], 1);
+    check(&bench.next().await, "web", 80, Some(Ok(&["10.0.0.1:80"])));
+    bench.server.fail("web");
+    bench.quiet_for(STALE_MAX.as_secs()).await;
+    check(&bench.next().await, "web", 80, Some(Err("server failure")));
 }
 
 #[tokio::test(start_paused = true)]

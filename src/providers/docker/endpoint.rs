@@ -23,7 +23,7 @@ pub enum Endpoint {
     },
 }
 
-/// What of the environment says where an engine is.
+/// What of the environment says where an engine is, and where we are.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     /// `DOCKER_HOST`.
@@ -40,6 +40,8 @@ pub struct Environment {
     pub home: Option<PathBuf>,
     /// `XDG_RUNTIME_DIR`.
     pub runtime_dir: Option<PathBuf>,
+    /// Ids that the container in which we run may have, likeliest first. Whether there is one, the engine knows.
+    pub own_ids: Vec<String>,
 }
 
 impl Environment {
@@ -57,6 +59,7 @@ impl Environment {
             tls_verify: text("DOCKER_TLS_VERIFY").is_some(),
             home,
             runtime_dir: path("XDG_RUNTIME_DIR"),
+            own_ids: super::own::candidates(),
         }
     }
 

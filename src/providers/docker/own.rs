@@ -1,6 +1,6 @@
 //! Which container this process runs in.
 
-/// Ids that may be our own, likeliest first. Whether the engine knows one as running is for the caller to ask.
+/// Ids that may be our own, likeliest first.
 pub(super) fn candidates() -> Vec<String> {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     from_texts(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"), &read("/etc/hostname"))

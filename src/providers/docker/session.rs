@@ -3,14 +3,13 @@
 use super::Endpoint;
 use super::client::Client;
 use super::follow::Follower;
-use super::own;
 use super::reader::EventStream;
 use super::transport::Transport;
 use crate::telemetry::clock;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use plimsoll_core::discovery::docker::{
-    InspectTicket, Inspected, ListItem, ListKind, ListTicket, Model, Network, Settings, Urgency, Vantage,
+    InspectTicket, Inspected, ListItem, ListKind, ListTicket, Model, Network, Outlook, Settings, Urgency, Vantage,
 };
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -34,7 +33,7 @@ impl Ended {
     }
 }
 
-/// From the first call to the stream's end. The model is made by the first session, which finds out from where we look.
+/// From the first call to the stream's end. The model is made by the first session.
 pub(super) async fn run(follower: &mut Follower, model: &mut Option<Model>, endpoint: Endpoint) -> Ended {
     let client = match Transport::new(endpoint) {
         Ok(transport) => Client::negotiate(transport).await,
@@ -44,10 +43,20 @@ pub(super) async fn run(follower: &mut Follower, model: &mut Option<Model>, endp
         Ok(client) => client,
         Err(cause) => return Ended::unreached(cause),
     };
+    // Each session anew: the engine may be another one now, or have said nothing of us the last time.
+    let outlook = match outlook(&client, &follower.options.environment.own_ids).await {
+        Ok(outlook) => outlook,
+        Err(cause) => return Ended { answered: true, ..Ended::unreached(cause) },
+    };
+    let is_news = model.as_ref().is_none_or(|model| !model.looks_from(&outlook));
     let model = match model {
         Some(model) => model,
-        None => model.insert(Model::new(settings(follower, &client).await)),
+        None => model.insert(Model::new(settings(follower, outlook.clone()))),
     };
+    if is_news {
+        let (endpoint, vantage) = (client.transport().endpoint(), &outlook.vantage);
+        tracing::info!(%endpoint, version = client.version(), ?vantage, "following the docker engine");
+    }
     // Subscribed before anything is listed: what happens in between is told twice, not never.
     let client = Arc::new(client);
     let since = since(&client, model.last_event_ns());
@@ -64,6 +73,7 @@ pub(super) async fn run(follower: &mut Follower, model: &mut Option<Model>, endp
         checking: None,
         synced_at: None,
         publish_at: None,
+        outlook: Some(outlook),
     };
     let cause = session.follow(model, follower).await;
     model.abandon_inspects();
@@ -72,16 +82,11 @@ pub(super) async fn run(follower: &mut Follower, model: &mut Option<Model>, endp
     Ended { answered: true, synced_for, cause }
 }
 
-async fn settings(follower: &Follower, client: &Client) -> Settings {
-    let vantage = vantage(client).await;
-    let host_address = if matches!(vantage, Vantage::Container(_)) { host_address().await } else { None };
-    let endpoint = client.transport().endpoint();
-    tracing::info!(%endpoint, version = client.version(), ?vantage, "following the docker engine");
+fn settings(follower: &Follower, outlook: Outlook) -> Settings {
     let provider = &follower.options.provider;
     let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     Settings {
-        vantage,
-        host_address,
+        outlook,
         network: provider.network.clone(),
         label_prefix: Arc::clone(&provider.label_prefix),
         exposed_by_default: provider.exposed_by_default,
@@ -102,6 +107,8 @@ struct Session {
     checking: Option<u64>,
     synced_at: Option<Instant>,
     publish_at: Option<Instant>,
+    /// From where we look, until the model was told.
+    outlook: Option<Outlook>,
 }
 
 /// What a call brought.
@@ -208,12 +215,16 @@ impl Session {
 
     /// Notes when all that a list asked for is through. A list by the clock that had something to correct means that
     /// the stream tells nothing any more.
-    fn settle(&mut self, model: &Model, follower: &mut Follower) -> Result<(), String> {
+    fn settle(&mut self, model: &mut Model, follower: &mut Follower) -> Result<(), String> {
         follower.status.note_counts(model.events_total(), model.corrections_total());
         if self.lists_out > 0 {
             return Ok(());
         }
         if self.synced_at.is_none() && model.is_synced() {
+            // Not before: what a new outlook shows depends on our own container, which must be known.
+            if let Some(outlook) = self.outlook.take() {
+                model.look_from(outlook);
+            }
             self.synced_at = Some(Instant::now());
             follower.note_synced(self.client.transport().endpoint());
             follower.publish(Some(model));
@@ -238,21 +249,34 @@ impl Session {
     }
 }
 
-/// Where we look from. A container that the engine knows by our id is ours.
-async fn vantage(client: &Client) -> Vantage {
-    for id in own::candidates() {
-        if let Inspected::Found(own) = client.inspect(&id).await
-            && own.state.running
-        {
-            let on_host = own.host_config.network_mode == "host";
-            return if on_host { Vantage::Host } else { Vantage::Container(own.id.as_str().into()) };
+/// From where we look.
+///
+/// # Errors
+/// It cannot be told now. To take that for an answer would make every address a wrong one.
+async fn outlook(client: &Client, own_ids: &[String]) -> Result<Outlook, String> {
+    let vantage = vantage(client, own_ids).await?;
+    let host_address = if matches!(vantage, Vantage::Container(_)) { host_address().await } else { None };
+    Ok(Outlook { vantage, host_address })
+}
+
+/// A container that the engine knows by our id is ours.
+async fn vantage(client: &Client, own_ids: &[String]) -> Result<Vantage, String> {
+    for id in own_ids {
+        match client.inspect(id).await {
+            Inspected::Found(own) if own.state.running => {
+                let on_host = own.host_config.network_mode == "host";
+                return Ok(if on_host { Vantage::Host } else { Vantage::Container(own.id.as_str().into()) });
+            }
+            Inspected::Found(_) | Inspected::Missing => {}
+            Inspected::Failed(cause) => return Err(format!("whether the gateway runs in a container: {cause}")),
         }
     }
     match client.transport().endpoint() {
-        Endpoint::Unix(_) => Vantage::Host,
+        Endpoint::Unix(_) => Ok(Vantage::Host),
         Endpoint::Tcp { host, port, .. } => match resolve(host, *port).await {
-            Some(address) if address.is_loopback() => Vantage::Host,
-            address => Vantage::Remote(address),
+            Some(address) if address.is_loopback() => Ok(Vantage::Host),
+            Some(address) => Ok(Vantage::Remote(Some(address))),
+            None => Err(format!("the engine's host name {host} does not resolve")),
         },
     }
 }

@@ -2,6 +2,7 @@
 
 use super::fixture::{Fixture, Options, answering, read_to_end, read_until, serve};
 use std::io::{Read, Write};
+use std::net::TcpStream;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 2\r\n\r\nhi";
 
@@ -13,6 +14,20 @@ fn before(answer: &'static str) -> Fixture {
 fn a_request_reaches_the_target_and_its_answer_comes_back() {
     let answer = before(OK).talk("GET /a?b HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n");
     assert_eq!(answer, "HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi");
+}
+
+#[test]
+fn what_waits_in_a_sockets_queue_is_answered_though_it_is_closed() {
+    let fixture = before(OK);
+    // No snapshot has a listener of this name: nothing is accepted.
+    let listening = fixture.server.listen(&"later".into(), "127.0.0.1:0".parse().unwrap(), &[]).unwrap();
+    let clients: Vec<TcpStream> = (0..16).map(|_| TcpStream::connect(listening.address).unwrap()).collect();
+    fixture.server.rename(listening.key, &"http".into(), 0);
+    fixture.server.close(listening.key);
+    for mut client in clients {
+        client.write_all(b"GET / HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n").unwrap();
+        assert!(read_to_end(&mut client).ends_with("hi"));
+    }
 }
 
 #[test]

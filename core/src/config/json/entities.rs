@@ -1,6 +1,6 @@
 //! Services, routes and certificates.
 
-use super::{HIDDEN, filled, lists, pem, put, texts};
+use super::{Credentials, filled, lists, pem, put, texts};
 use crate::config::{Certificate, PathHandling, Pem, Route, Service};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -49,11 +49,11 @@ pub fn route_json(route: &Route, service_id: Option<&str>) -> Value {
     out
 }
 
-/// A certificate; its key is `***`, unless it is a file's path.
+/// A certificate. The path of its key's file is no credential.
 #[must_use]
-pub fn certificate_json(certificate: &Certificate) -> Value {
+pub fn certificate_json(certificate: &Certificate, credentials: Credentials) -> Value {
     let key = match &certificate.key {
-        Pem::Text(_) => Value::from(HIDDEN),
+        Pem::Text(text) => Value::from(credentials.show(text)),
         file @ Pem::File(_) => pem(file),
     };
     let snis: Value = certificate.snis.iter().map(|name| json!({"name": &**name})).collect();

@@ -1,6 +1,6 @@
 //! Entities as JSON, under Kong's names and in Kong's units: what `/snapshot`, `GET /config` and Kong's lists answer. What was
-//! printed reads back to the same document, secrets apart, which are `***`. A value that came from the environment, a file or
-//! a vault is shown as the reference that was written.
+//! printed reads back to the same document, credentials apart, which are `***` but for whom [`Credentials::Shown`] is meant. A
+//! value that came from the environment, a file or a vault is shown to everybody as the reference that was written.
 
 mod entities;
 mod gateway;
@@ -15,12 +15,30 @@ use rustc_hash::FxHashMap;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
-/// What stands in a secret's place.
-pub(super) const HIDDEN: &str = "***";
+/// What stands in a credential's place.
+const HIDDEN: &str = "***";
+
+/// Whether private keys, the fields of active checks and processes' environments are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Credentials {
+    /// As `***`.
+    Hidden,
+    /// As they are.
+    Shown,
+}
+
+impl Credentials {
+    fn show(self, value: &str) -> &str {
+        match self {
+            Self::Hidden => HIDDEN,
+            Self::Shown => value,
+        }
+    }
+}
 
 /// The whole document, flat: routes beside services, SNIs and targets in what they belong to.
 #[must_use]
-pub fn to_json(document: &Document) -> Value {
+pub fn to_json(document: &Document, credentials: Credentials) -> Value {
     let Document { services, routes, upstreams, certificates, gateway, written: _ } = document;
     let mut out = object(json!({"_format_version": "3.0", "_transform": true}));
     if let Some(gateway) = gateway {
@@ -32,8 +50,8 @@ pub fn to_json(document: &Document) -> Value {
     let lists = [
         ("services", services.iter().map(service_json).collect()),
         ("routes", routes),
-        ("upstreams", upstreams.iter().map(upstream_json).collect()),
-        ("certificates", certificates.iter().map(certificate_json).collect::<Vec<_>>()),
+        ("upstreams", upstreams.iter().map(|upstream| upstream_json(upstream, credentials)).collect()),
+        ("certificates", certificates.iter().map(|one| certificate_json(one, credentials)).collect::<Vec<_>>()),
     ];
     for (name, list) in lists {
         if !list.is_empty() {
@@ -41,21 +59,22 @@ pub fn to_json(document: &Document) -> Value {
         }
     }
     let mut out = Value::Object(out);
-    show_references(document, &mut out);
+    show_references(document, "", &mut out);
     out
 }
 
-/// Puts what was written in the place of what it came to.
-fn show_references(document: &Document, out: &mut Value) {
+/// Puts what was written in the place of what it came to, in the part of the printed document that is at this pointer.
+pub fn show_references(document: &Document, part: &str, out: &mut Value) {
     for written in &document.written {
+        let Some(pointer) = written.pointer.strip_prefix(part).filter(|rest| rest.starts_with('/')) else { continue };
         let text = Value::String(written.text.to_string());
-        if let Some(parent) = written.pointer.strip_suffix("/url") {
+        if let Some(parent) = pointer.strip_suffix("/url") {
             // The shorthand stands for four fields, each of which may hold a part of the value.
             if let Some(Value::Object(service)) = out.pointer_mut(parent) {
                 service.retain(|name, _| !["protocol", "host", "port", "path"].contains(&name.as_str()));
                 service.insert("url".to_owned(), text);
             }
-        } else if let Some(slot) = out.pointer_mut(&written.pointer) {
+        } else if let Some(slot) = out.pointer_mut(pointer) {
             *slot = text;
         }
     }

@@ -1,6 +1,6 @@
 //! Upstreams with their targets and checks.
 
-use super::{HIDDEN, filled, lists, pairs, put, texts};
+use super::{Credentials, filled, pairs, put, texts};
 use crate::config::units::{print_duration, print_size};
 use crate::config::{
     ActiveChecks, CheckKind, Discover, HealthyRule, PassiveChecks, Target, UnhealthyRule, Upstream, UpstreamSettings,
@@ -11,20 +11,20 @@ use std::time::Duration;
 
 /// An upstream with its targets.
 #[must_use]
-pub fn upstream_json(upstream: &Upstream) -> Value {
+pub fn upstream_json(upstream: &Upstream, credentials: Credentials) -> Value {
     let Upstream { id, name, settings, targets, discover, tags, place: _ } = upstream;
     let UpstreamSettings { algorithm, host_header, healthchecks, hold } = settings;
     let mut out = json!({"id": &**id, "name": &**name, "algorithm": &**algorithm});
     put(&mut out, "host_header", host_header.as_deref().map(Value::from));
     let checks = json!({
-        "active": active(&healthchecks.active),
+        "active": active(&healthchecks.active, credentials),
         "passive": passive(&healthchecks.passive),
         "threshold": healthchecks.threshold,
     });
     put(&mut out, "healthchecks", Some(checks));
     put(&mut out, "hold", hold.map(|hold| hold.map_or(Value::Bool(false), waiting)));
     put(&mut out, "targets", (!targets.is_empty()).then(|| targets.iter().map(target_json).collect()));
-    put(&mut out, "discover", (!discover.is_empty()).then(|| discover_json(discover)));
+    put(&mut out, "discover", (!discover.is_empty()).then(|| discover_json(discover, credentials)));
     put(&mut out, "tags", filled(tags));
     out
 }
@@ -45,7 +45,7 @@ fn waiting(waiting: Waiting) -> Value {
     })
 }
 
-fn active(checks: &ActiveChecks) -> Value {
+fn active(checks: &ActiveChecks, credentials: Credentials) -> Value {
     let mut out = json!({
         "type": kind(checks.kind),
         "timeout": seconds(checks.timeout),
@@ -53,7 +53,11 @@ fn active(checks: &ActiveChecks) -> Value {
         "http_path": &*checks.http_path,
         "https_verify_certificate": checks.https_verify_certificate,
     });
-    put(&mut out, "headers", (!checks.headers.is_empty()).then(|| lists(&checks.headers)));
+    // Names of fields that hold credentials (Authorization, Cookie, X-Api-Key, …) are no closed list: all values are.
+    let headers = checks.headers.iter().map(|(name, values)| {
+        (name.to_string(), values.iter().map(|value| Value::from(credentials.show(value))).collect())
+    });
+    put(&mut out, "headers", (!checks.headers.is_empty()).then(|| Value::Object(headers.collect())));
     put(&mut out, "https_sni", checks.https_sni.as_deref().map(Value::from));
     put(&mut out, "healthy", Some(healthy(&checks.healthy, true)));
     put(&mut out, "unhealthy", Some(unhealthy(&checks.unhealthy, true)));
@@ -100,7 +104,7 @@ fn seconds(duration: Duration) -> Value {
     if duration.subsec_nanos() == 0 { json!(duration.as_secs()) } else { json!(duration.as_secs_f64()) }
 }
 
-fn discover_json(discover: &[Discover]) -> Value {
+fn discover_json(discover: &[Discover], credentials: Credentials) -> Value {
     let mut out = Map::new();
     for source in discover {
         match source {
@@ -115,7 +119,7 @@ fn discover_json(discover: &[Discover]) -> Value {
             Discover::Process(source) => {
                 // What stands in an environment is a secret as likely as not.
                 let env: Map<String, Value> =
-                    source.env.iter().map(|(name, _)| (name.to_string(), HIDDEN.into())).collect();
+                    source.env.iter().map(|(name, value)| (name.to_string(), credentials.show(value).into())).collect();
                 let mut process = json!({"command": texts(&source.command), "replicas": source.replicas});
                 put(&mut process, "env", (!env.is_empty()).then(|| Value::Object(env)));
                 put(&mut process, "working_directory", source.working_directory.as_deref().map(Value::from));

@@ -19,11 +19,18 @@ pub enum Vantage {
     Remote(Option<IpAddr>),
 }
 
+/// From where it looks, and what it sees of the engine's host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outlook {
+    /// Where the gateway is.
+    pub vantage: Vantage,
+    /// The engine's host as the gateway's container sees it (`host.docker.internal`), where that resolves.
+    pub host_address: Option<IpAddr>,
+}
+
 /// All that the choice looks at.
 pub(super) struct View<'a> {
-    pub(super) vantage: &'a Vantage,
-    /// The engine's host as a container sees it, where a name for it resolves.
-    pub(super) host_address: Option<IpAddr>,
+    pub(super) outlook: &'a Outlook,
     /// The document's preferred network.
     pub(super) preferred: Option<&'a str>,
     /// The label that names a container's network.
@@ -61,7 +68,7 @@ impl View<'_> {
         let Some(owner) = self.network_owner(container) else {
             return Reach::trouble("it uses the network of a container that is not there");
         };
-        match (owner.network_mode.as_str(), self.vantage) {
+        match (owner.network_mode.as_str(), &self.outlook.vantage) {
             ("none", _) => Reach::trouble("its network mode is `none`: it cannot be reached"),
             (_, Vantage::Remote(None)) => Reach::trouble("the engine's host name does not resolve"),
             ("host", Vantage::Remote(host)) => Reach::at(*host),
@@ -86,7 +93,7 @@ impl View<'_> {
 
     fn host_from_inside(&self, own: &str) -> Reach {
         let gateways = self.containers.get(own).into_iter().flat_map(|own| own.attachments.values());
-        let address = self.host_address.or_else(|| gateways.filter_map(|at| at.gateway.parse().ok()).next());
+        let address = self.outlook.host_address.or_else(|| gateways.filter_map(|at| at.gateway.parse().ok()).next());
         match address {
             Some(_) => Reach::at(address),
             None => Reach::trouble("its network mode is `host`, and the gateway's container knows no way to the host"),

@@ -25,7 +25,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use address::Vantage;
+pub use address::{Outlook, Vantage};
 pub use model::{InspectTicket, Inspected, ListKind, ListTicket, Model, Settings, Urgency};
 pub use wire::{
     Actor, Attachment, Binding, Config, Event, Health, Healthcheck, HostConfig, Inspect, ListItem, ListPort, Network,

@@ -1,6 +1,6 @@
 //! All containers of one engine, and what is still to be asked of it.
 
-use super::address::{Vantage, View};
+use super::address::{Outlook, Vantage, View};
 use super::container::{Container, Life};
 use super::facts::{is_aside, may_serve};
 use super::recent::Recent;
@@ -12,10 +12,8 @@ use std::sync::Arc;
 /// How an engine's containers are understood.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// Where the gateway is.
-    pub vantage: Vantage,
-    /// The engine's host as the gateway's container sees it (`host.docker.internal`), where that resolves.
-    pub host_address: Option<std::net::IpAddr>,
+    /// From where the gateway looks.
+    pub outlook: Outlook,
     /// The document's preferred network.
     pub network: Option<Arc<str>>,
     /// Prefix of labels: `PREFIX.network` is read here, `PREFIX.enable` says whose troubles are told.
@@ -126,6 +124,20 @@ impl Model {
             last_event_ns: 0,
             events_total: 0,
             corrections_total: 0,
+        }
+    }
+
+    /// Whether this is from where it looks.
+    #[must_use]
+    pub fn looks_from(&self, outlook: &Outlook) -> bool {
+        self.settings.outlook == *outlook
+    }
+
+    /// From where it looks from now on.
+    pub fn look_from(&mut self, outlook: Outlook) {
+        if self.settings.outlook != outlook {
+            self.settings.outlook = outlook;
+            self.settle_all();
         }
     }
 
@@ -257,8 +269,7 @@ impl Model {
 
     pub(super) fn view(&self) -> View<'_> {
         View {
-            vantage: &self.settings.vantage,
-            host_address: self.settings.host_address,
+            outlook: &self.settings.outlook,
             preferred: self.settings.network.as_deref(),
             network_label: &self.network_label,
             networks: &self.networks,
@@ -327,16 +338,27 @@ impl Model {
     /// Remembers where a container is reached, for when it is not any more.
     fn settle(&mut self, id: &Arc<str>) {
         // Where all others are reached depends on the gateway's own container.
-        let own = matches!(&self.settings.vantage, Vantage::Container(own) if own == id);
-        let ids = if own { self.containers.keys().cloned().collect() } else { vec![Arc::clone(id)] };
+        if matches!(&self.settings.outlook.vantage, Vantage::Container(own) if own == id) {
+            self.settle_all();
+        } else {
+            self.settle_one(id);
+        }
+    }
+
+    fn settle_all(&mut self) {
+        let ids: Vec<Arc<str>> = self.containers.keys().cloned().collect();
         for id in ids {
-            let address = self.containers.get(&id).and_then(|container| self.view().reach(container).address);
-            if let Some(container) = self.containers.get_mut(&id)
-                && container.life != Life::Stopped
-                && address.is_some()
-            {
-                container.last_address = address;
-            }
+            self.settle_one(&id);
+        }
+    }
+
+    fn settle_one(&mut self, id: &Arc<str>) {
+        let address = self.containers.get(id).and_then(|container| self.view().reach(container).address);
+        if let Some(container) = self.containers.get_mut(id)
+            && container.life != Life::Stopped
+            && address.is_some()
+        {
+            container.last_address = address;
         }
     }
 }

@@ -77,7 +77,7 @@ fn with_ipv6_alone_that_is_the_address() {
 
 #[test]
 fn from_a_container_only_shared_networks_count() {
-    let inside = Settings { vantage: Vantage::Container("gw".into()), ..settings() };
+    let inside = Settings { outlook: looking_from(Vantage::Container("gw".into())), ..settings() };
     let gateway = on("gw", "c", &[("c", "10.3.0.9"), ("mesh", "10.4.0.9")], json!({}));
     let all = [("b", "10.2.0.2"), ("c", "10.3.0.2"), ("mesh", "10.4.0.2")];
     check(inside.clone(), &[gateway.clone(), on("x", "b", &all, json!({}))], Ok("10.3.0.2"));
@@ -90,14 +90,28 @@ fn from_a_container_only_shared_networks_count() {
     check(inside.clone(), &[gateway.clone(), on("x", "b", &all, labelled("b"))], Err("shares no network"));
     check(inside.clone(), &[gateway.clone(), on("x", "host", &[("host", "")], json!({}))], Ok("10.9.9.1"));
     check(inside.clone(), &[gateway.clone(), on("x", "container:gw", &[], json!({}))], Ok("127.0.0.1"));
-    let named = Settings { host_address: "10.0.0.7".parse().ok(), ..inside.clone() };
+    let with_name = Outlook { host_address: "10.0.0.7".parse().ok(), ..inside.outlook.clone() };
+    let named = Settings { outlook: with_name, ..inside.clone() };
     check(named, &[gateway, on("x", "host", &[("host", "")], json!({}))], Ok("10.0.0.7"));
     check(inside, &[on("x", "b", &all, json!({}))], Err("own container is not known"));
 }
 
 #[test]
+fn addresses_follow_from_where_the_gateway_looks() {
+    let gateway = on("gw", "c", &[("c", "10.3.0.9")], json!({}));
+    let both = [("a", "10.1.0.2"), ("c", "10.3.0.2")];
+    let mut model = model_of(settings(), &[gateway, on("x", "a", &both, json!({}))]);
+    let address = |model: &Model| replica(model, "x").address.map(|address| address.to_string());
+    assert_eq!(address(&model).as_deref(), Some("10.1.0.2"));
+    model.look_from(looking_from(Vantage::Container("gw".into())));
+    assert_eq!(address(&model).as_deref(), Some("10.3.0.2"));
+    model.apply_event(&network_event("x", "disconnect", "c", 1), NOW_MS);
+    assert_eq!((phase(&model, "x"), address(&model).as_deref()), (Phase::Disconnected, Some("10.3.0.2")));
+}
+
+#[test]
 fn a_gateway_that_leaves_a_network_loses_those_on_it() {
-    let inside = Settings { vantage: Vantage::Container("gw".into()), ..settings() };
+    let inside = Settings { outlook: looking_from(Vantage::Container("gw".into())), ..settings() };
     let gateway = on("gw", "c", &[("c", "10.3.0.9")], json!({}));
     let mut model = model_of(inside, &[on("a", "c", &[("c", "10.3.0.2")], json!({})), gateway]);
     assert_eq!(phase(&model, "a"), Phase::Running);
@@ -123,7 +137,7 @@ fn one_in_anothers_network_shares_its_address_and_its_fate() {
 #[test]
 fn of_a_remote_engine_published_ports_are_reached() {
     let host = "192.0.2.7".parse().ok();
-    let remote = Settings { vantage: Vantage::Remote(host), ..settings() };
+    let remote = Settings { outlook: looking_from(Vantage::Remote(host)), ..settings() };
     let published = |bindings: Value| json!({"NetworkSettings": {"Ports": {"8080/tcp": bindings, "53/udp": null}}});
     let one = |bindings: Value| on("x", "b", &[("b", "10.2.0.2")], published(bindings));
     let all = one(json!([{"HostIp": "0.0.0.0", "HostPort": "32768"}, {"HostIp": "::", "HostPort": "32769"}]));
@@ -132,7 +146,7 @@ fn of_a_remote_engine_published_ports_are_reached() {
     check(remote.clone(), &[one(json!([{"HostIp": "127.0.0.1", "HostPort": "1"}]))], Err("publishes no port"));
     check(remote.clone(), &[one(Value::Null)], Err("publishes no port"));
     check(remote, &[on("x", "host", &[("host", "")], json!({}))], Ok("192.0.2.7"));
-    let nowhere = Settings { vantage: Vantage::Remote(None), ..settings() };
+    let nowhere = Settings { outlook: looking_from(Vantage::Remote(None)), ..settings() };
     check(nowhere, &[one(Value::Null)], Err("does not resolve"));
 }
 

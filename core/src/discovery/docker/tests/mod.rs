@@ -12,8 +12,7 @@ use serde_json::{Value, json};
 
 fn settings() -> Settings {
     Settings {
-        vantage: Vantage::Host,
-        host_address: None,
+        outlook: looking_from(Vantage::Host),
         network: None,
         label_prefix: "plimsoll".into(),
         exposed_by_default: false,
@@ -21,6 +20,10 @@ fn settings() -> Settings {
         grace_ms: 60_000,
         hold_ms: 60_000,
     }
+}
+
+fn looking_from(vantage: Vantage) -> Outlook {
+    Outlook { vantage, host_address: None }
 }
 
 fn from<T: serde::de::DeserializeOwned>(value: Value) -> T {
