@@ -1,6 +1,6 @@
 //! Idle connections of one worker.
 
-use super::Stream;
+use super::{Counted, Stream};
 use plimsoll_core::model::{Cause, Causes};
 use plimsoll_core::upstream::Target;
 use rustc_hash::FxHashMap;
@@ -18,13 +18,15 @@ pub struct TargetConnection {
     pub reused: bool,
     /// When the target said it would close it, in seconds of idleness (`Keep-Alive: timeout`).
     pub idle_limit: Option<u32>,
+    /// It takes a descriptor of the process.
+    pub counted: Counted,
 }
 
 impl TargetConnection {
     /// A connection that was just made.
     #[must_use]
     pub fn new(stream: Stream) -> Self {
-        Self { stream, written: 0, reused: false, idle_limit: None }
+        Self { stream, written: 0, reused: false, idle_limit: None, counted: Counted::new() }
     }
 }
 

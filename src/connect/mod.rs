@@ -4,11 +4,13 @@
 //! the way it was connected to ([`ConnectProfile`](crate::snapshot::ConnectProfile) and the name asked for), never on an
 //! address.
 
+mod counted;
 mod http2;
 mod idle;
 mod stream;
 mod tcp_info;
 
+pub use counted::{Counted, connections_to_targets};
 pub use http2::{Http2Connections, Http2Place, LocalExecutor, Pipe, PipeBody, handshake, pipe};
 pub use idle::{IdlePool, TargetConnection};
 pub use stream::Stream;

@@ -4,7 +4,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::net::{IpAddr, Ipv6Addr, UdpSocket};
 
 /// Client connections at the most, where none is written.
-const CONNECTIONS_MAX: u64 = 20_000;
+const CONNECTIONS_MAX: u32 = 20_000;
 /// File descriptors for everything but clients: workers, listeners, the log, providers, idle connections to some targets.
 const RESERVED: u64 = 256;
 
@@ -23,15 +23,16 @@ pub(super) fn raise_file_limit() {
     }
 }
 
-/// How many client connections the limit of file descriptors leaves, 20,000 at the most.
-pub(super) fn connections() -> u32 {
+/// How many client connections the limit of file descriptors leaves, 20,000 at the most; and how many they may be together
+/// with those to targets: a client that waits for its answer takes two descriptors, an idle one takes one.
+pub(super) fn connections() -> (u32, u32) {
     connections_within(getrlimit(Resource::Nofile).current)
 }
 
-/// A client that waits for its answer takes two descriptors: its own and that to a target.
-fn connections_within(files: Option<u64>) -> u32 {
-    let left = files.map_or(CONNECTIONS_MAX, |files| files.saturating_sub(RESERVED.min(files / 4)) / 2);
-    u32::try_from(left.clamp(1, CONNECTIONS_MAX)).unwrap_or(1)
+fn connections_within(files: Option<u64>) -> (u32, u32) {
+    let left = files.map_or(u64::MAX, |files| files.saturating_sub(RESERVED.min(files / 4)));
+    let left = u32::try_from(left).unwrap_or(u32::MAX).max(2);
+    (left.min(CONNECTIONS_MAX), left)
 }
 
 /// Whether sockets of IPv6 can be bound.
@@ -57,11 +58,12 @@ mod tests {
 
     #[test]
     fn connections_follow_the_limit_of_descriptors() {
-        let check = |files: Option<u64>, expected: u32| assert_eq!(connections_within(files), expected, "{files:?}");
-        check(None, 20_000);
-        check(Some(1_048_576), 20_000);
-        check(Some(1024), 384);
-        check(Some(256), 96);
-        check(Some(0), 1);
+        let check = |files: Option<u64>, expected| assert_eq!(connections_within(files), expected, "{files:?}");
+        check(None, (20_000, u32::MAX));
+        check(Some(1_048_576), (20_000, 1_048_320));
+        check(Some(20_000), (19_744, 19_744));
+        check(Some(1024), (768, 768));
+        check(Some(256), (192, 192));
+        check(Some(0), (2, 2));
     }
 }

@@ -41,8 +41,12 @@ impl Settings {
             set_access_log(gateway.access_log.as_ref(), folder, &shared.telemetry)?;
             self.access_log.clone_from(&gateway.access_log);
         }
-        let connections = gateway.limits.connections.unwrap_or_else(limits::connections);
+        let (connections, descriptors) = match gateway.limits.connections {
+            Some(written) => (written, u32::MAX),
+            None => limits::connections(),
+        };
         shared.max_connections.store(connections, Ordering::Relaxed);
+        shared.max_descriptors.store(descriptors, Ordering::Relaxed);
         if gateway.log.level != self.level
             && let Some(log) = &self.log
         {

@@ -143,7 +143,7 @@ async fn new_link(
     if !service.connect.http2 {
         return Ok(Link::Http1(connection));
     }
-    let sender = connect::handshake(connection.stream).await.map_err(io::Error::other)?;
+    let sender = connect::handshake(connection).await.map_err(io::Error::other)?;
     Ok(Link::Http2(worker.http2.put(&target, profile, sender)))
 }
 
@@ -187,6 +187,11 @@ impl Race<'_> {
                 }
                 Poll::Ready(Err(error)) => {
                     let failure = failure_of(&error);
+                    if failure == Failure::Overloaded {
+                        // Those who come next find what this worker's idle connections held.
+                        self.worker.idle.clear();
+                        tracing::warn!(%error, "cannot connect to targets: idle connections are closed");
+                    }
                     self.failed(index, &failure);
                     last = Some(failure);
                 }
@@ -259,6 +264,9 @@ impl Race<'_> {
 
     fn failed(&mut self, index: usize, failure: &Failure) {
         let candidate = self.candidates.swap_remove(index);
+        if !failure.is_targets() {
+            return;
+        }
         let target = candidate.in_flight.target();
         // What a runtime feeds is out until an event or a probe says otherwise. A document's target answers to Kong's
         // counters alone.
@@ -282,8 +290,17 @@ fn is_about_the_name(error: &io::Error) -> bool {
     others || error.kind() == io::ErrorKind::InvalidInput
 }
 
+/// Whether the process has no descriptor left, or the system none of something else that a socket takes.
+fn is_want(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    const WANTS: [Errno; 5] = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL];
+    error.raw_os_error().is_some_and(|raw| WANTS.contains(&Errno::from_raw_os_error(raw)))
+}
+
 fn failure_of(error: &io::Error) -> Failure {
     match error.kind() {
+        // No fault of the target, and no reason to try others.
+        _ if is_want(error) => Failure::Overloaded,
         io::ErrorKind::ConnectionRefused => Failure::ConnectRefused,
         io::ErrorKind::TimedOut => Failure::ConnectTimeout,
         _ => Failure::ConnectFailed,

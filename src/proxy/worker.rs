@@ -3,7 +3,7 @@
 
 use super::buffer::Buffers;
 use super::slots::Slots;
-use crate::connect::{Http2Connections, IdlePool};
+use crate::connect::{Http2Connections, IdlePool, connections_to_targets};
 use crate::snapshot::Snapshot;
 use crate::telemetry::clock::{self, DateLine};
 use crate::telemetry::request_id::RequestIds;
@@ -38,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) connections: AtomicU32,
     /// Client connections allowed.
     pub(crate) max_connections: AtomicU32,
+    /// Client connections and those to targets together that are allowed.
+    pub(crate) max_descriptors: AtomicU32,
     /// Client connections by address, where their number is limited.
     pub(crate) per_client: DashMap<IpAddr, u32>,
     /// Client connections that were refused since there were too many.
@@ -57,6 +59,7 @@ impl Shared {
             draining: AtomicBool::new(false),
             connections: AtomicU32::new(0),
             max_connections: AtomicU32::new(u32::MAX),
+            max_descriptors: AtomicU32::new(u32::MAX),
             per_client: DashMap::new(),
             refused_connections: AtomicU64::new(0),
             via,
@@ -94,6 +97,14 @@ impl Shared {
             *count = count.saturating_sub(1);
             *count == 0
         });
+    }
+
+    /// Whether another client connection may be had.
+    #[must_use]
+    pub(crate) fn has_room(&self) -> bool {
+        let open = self.connections.load(Ordering::Relaxed);
+        open < self.max_connections.load(Ordering::Relaxed)
+            && open.saturating_add(connections_to_targets()) < self.max_descriptors.load(Ordering::Relaxed)
     }
 
     /// Whether the gateway drains.

@@ -138,8 +138,7 @@ fn is_clients(error: &io::Error) -> bool {
 impl Place {
     fn take(&self, stream: TcpStream, peer: SocketAddr, port: u16) -> io::Result<()> {
         let shared = &self.worker.shared;
-        let open = shared.connections.load(Ordering::Relaxed);
-        if open >= shared.max_connections.load(Ordering::Relaxed) {
+        if !shared.has_room() {
             // Closed without a word: an answer would cost what there is too little of.
             shared.refused_connections.fetch_add(1, Ordering::Relaxed);
             return Ok(());

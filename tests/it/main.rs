@@ -4,6 +4,7 @@
 
 mod cli;
 mod clients;
+mod descriptors;
 mod explain;
 mod gateway;
 mod names;

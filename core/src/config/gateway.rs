@@ -142,7 +142,7 @@ impl Default for Admin {
 /// Bounds. `None` is no bound, unless said otherwise.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
-    /// Client connections; `None`: min(20000, what the file descriptor limit leaves).
+    /// Client connections; `None`: min(20000, what the file descriptor limit leaves). An idle client counts one, a busy one two.
     pub connections: Option<u32>,
     /// Client connections of one address.
     pub connections_per_client: Option<u32>,

@@ -4,7 +4,7 @@ mod pipe;
 
 pub use pipe::{Pipe, PipeBody, pipe};
 
-use super::Stream;
+use super::TargetConnection;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use plimsoll_core::model::{Cause, Causes};
@@ -121,7 +121,8 @@ impl Http2Connections {
 ///
 /// # Errors
 /// What hyper says of the handshake.
-pub async fn handshake(stream: Stream) -> hyper::Result<SendRequest<PipeBody>> {
+pub async fn handshake(made: TargetConnection) -> hyper::Result<SendRequest<PipeBody>> {
+    let TargetConnection { stream, counted, .. } = made;
     let (sender, connection) = http2::Builder::new(LocalExecutor)
         .timer(TokioTimer::new())
         .initial_stream_window_size(STREAM_WINDOW)
@@ -134,6 +135,7 @@ pub async fn handshake(stream: Stream) -> hyper::Result<SendRequest<PipeBody>> {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "http/2 connection to a target ended");
         }
+        drop(counted);
     }));
     Ok(sender)
 }

@@ -1,6 +1,6 @@
 //! A request on an HTTP/1.1 connection to a target.
 
-use crate::connect::{Stream, TargetConnection, bytes_acknowledged};
+use crate::connect::{Counted, Stream, TargetConnection, bytes_acknowledged};
 use crate::proxy::body::{ClientSide, Part, Upload};
 use crate::proxy::buffer::Buffer;
 use crate::proxy::failure::Failure;
@@ -391,8 +391,8 @@ impl Http1Exchange {
 
     /// The raw connection, with what was read of the upgraded protocol already.
     #[must_use]
-    pub(crate) fn into_upgraded(self) -> (Stream, Option<Buffer>) {
-        (self.connection.stream, self.input)
+    pub(crate) fn into_upgraded(self) -> (Stream, Option<Buffer>, Counted) {
+        (self.connection.stream, self.input, self.connection.counted)
     }
 
     pub(super) fn finish(mut self, worker: &Worker, target: &Arc<Target>, profile: u64) {

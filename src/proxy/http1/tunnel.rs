@@ -39,7 +39,7 @@ pub(super) async fn upgrade(
     request.detach();
     // What it waits for from now on is the other side's next word, whenever that is.
     slot.arm_request(None);
-    let (mut target, target_input) = exchange.into_upgraded();
+    let (mut target, target_input, counted) = exchange.into_upgraded();
     let client_input = side.input.take();
     let mut up = Direction { pending: client_input.map(|buffer| (buffer, 0)), ..Direction::default() };
     let mut down = Direction { pending: target_input.map(|buffer| (buffer, 0)), ..Direction::default() };
@@ -68,6 +68,7 @@ pub(super) async fn upgrade(
         slot.poll(cx).map(|interrupt| Err(interrupted(interrupt, Failure::ReadTimeout)))
     })
     .await;
+    drop(counted);
     request.record.bytes_out = down.bytes;
     result
 }

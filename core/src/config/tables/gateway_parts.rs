@@ -13,7 +13,7 @@ pub(super) static LIMITS: Table = Table {
         field(
             "connections",
             Kind::Either(&[Kind::Literal("auto"), Kind::Integer(1, MAX_CONNECTIONS)]),
-            "Client connections. auto: min(20000, what the file descriptor limit leaves).",
+            "Client connections. auto: min(20000, what the file descriptor limit leaves): an idle client counts one, one that is being served two.",
         )
         .text("auto"),
         field(
