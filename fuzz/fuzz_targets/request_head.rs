@@ -18,14 +18,25 @@ fn others(head: &RequestHead) -> Vec<(&[u8], &[u8])> {
     head.fields().filter(|(.., known)| *known == Known::Other).map(|(name, value, _)| (name, value)).collect()
 }
 
+/// Another reader sees the same method and the same fields.
+fn agrees_with_httparse(head: &RequestHead, bytes: &[u8]) {
+    let mut headers = [httparse::EMPTY_HEADER; 128];
+    let mut request = httparse::Request::new(&mut headers);
+    let status = request.parse(bytes).expect("httparse reads it too");
+    assert_eq!(status, httparse::Status::Complete(bytes.len()));
+    assert_eq!(request.method.map(str::as_bytes), Some(head.method_bytes()));
+    let theirs: Vec<_> = request.headers.iter().map(|field| (field.name.as_bytes(), field.value)).collect();
+    assert_eq!(head.fields().map(|(name, value, _)| (name, value)).collect::<Vec<_>>(), theirs);
+}
+
 fuzz_target!(|bytes: &[u8]| {
     let whole = HeadScan::new().find(bytes);
     let mut scan = HeadScan::new();
     let steps = (0..=bytes.len()).map(|end| scan.find(&bytes[..end])).find(|found| *found != Ok(None));
     assert_eq!(steps.unwrap_or(Ok(None)), whole, "byte by byte");
-    let mut alone = RequestHead::new();
-    let _unscanned = parse_request(bytes, &LIMITS, &mut alone);
     let Some(head) = read(bytes) else { return };
+    let Ok(Some(range)) = whole else { panic!("read, though no head was found") };
+    agrees_with_httparse(&head, &bytes[range]);
     assert!(head.path().starts_with(b"/") || head.path() == b"*");
     let forward = ForwardRequest {
         path: head.path(),

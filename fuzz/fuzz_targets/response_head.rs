@@ -12,10 +12,24 @@ fn read(bytes: &[u8], request: Method) -> Option<ResponseHead> {
     Some(head)
 }
 
+/// Another reader sees the same status and the same fields.
+fn agrees_with_httparse(head: &ResponseHead, bytes: &[u8]) {
+    let Ok(Some(range)) = HeadScan::new().find(bytes) else { panic!("read, though no head was found") };
+    let bytes = &bytes[range];
+    let mut headers = [httparse::EMPTY_HEADER; 128];
+    let mut response = httparse::Response::new(&mut headers);
+    let status = response.parse(bytes).expect("httparse reads it too");
+    assert_eq!(status, httparse::Status::Complete(bytes.len()));
+    assert_eq!(response.code, Some(head.status));
+    let theirs: Vec<_> = response.headers.iter().map(|field| (field.name.as_bytes(), field.value)).collect();
+    assert_eq!(head.fields().map(|(name, value, _)| (name, value)).collect::<Vec<_>>(), theirs);
+}
+
 fuzz_target!(|bytes: &[u8]| {
     let _unscanned = parse_response(bytes, Method::Get, &mut ResponseHead::new());
     for request in [Method::Get, Method::Head] {
         let Some(head) = read(bytes, request) else { continue };
+        agrees_with_httparse(&head, bytes);
         let forward = ForwardResponse {
             version: Version::Http11,
             keep_alive: head.keep_alive,

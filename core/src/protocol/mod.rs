@@ -1,6 +1,6 @@
 //! The rules of HTTP as pure functions: what a head means, how long its body is, and what goes on to the other side.
 //!
-//! HTTP/1 is read by push parsers of our own ([`h1`]) on `httparse`'s tokens, and as strictly as RFC 9112 allows: two
+//! HTTP/1 is read by push parsers of our own ([`h1`]), and as strictly as RFC 9112 allows: two
 //! readers that understand one message differently are how requests are smuggled, so whatever could be read in two
 //! ways is refused. A head keeps the bytes it came with, and its fields as spans into them ([`head`]); forwarding
 //! ([`forward`]) copies lines that stay in runs, and heads of HTTP/2 become the same thing at the edge.
