@@ -31,7 +31,7 @@ pub struct AccessRecord<'a> {
     pub path: &'a [u8],
     /// `HTTP/1.0`, `HTTP/1.1`, `HTTP/2`.
     pub protocol: &'static str,
-    /// [`place_json`] of the three names that follow, where it was printed before.
+    /// [`super::place_json`] of the three names that follow, where it was printed before.
     pub place: &'a [u8],
     /// The route's name.
     pub route: &'a str,
