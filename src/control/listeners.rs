@@ -3,12 +3,14 @@
 use super::error::ApplyError;
 use super::limits;
 use crate::server::{Listening, Server, SocketId, covers, overlap};
+use crate::telemetry::clock;
 use plimsoll_core::config::{Listener, ListenerTls, TlsVersion};
 use plimsoll_core::plan::Plan;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Kong's `proxy_listen`.
 const HTTP_PORT: u16 = 8000;
@@ -40,7 +42,12 @@ pub(super) struct Bound {
     places: Vec<Place>,
     /// Sockets that somebody else bound, by listener.
     given: BTreeMap<Arc<str>, TcpListener>,
+    /// Sockets that were closed, and when: they accept for a moment more, and must not be in the way of who comes back.
+    closed: Vec<(Instant, Vec<SocketId>)>,
 }
+
+/// Longer than workers go on accepting at a socket that was closed.
+const CLOSED_FOR: Duration = Duration::from_secs(3);
 
 /// An address at which workers listen.
 #[derive(Clone)]
@@ -56,7 +63,7 @@ pub(super) struct Place {
 
 impl Bound {
     pub(super) fn new(server: Arc<Server>, given: impl IntoIterator<Item = (Arc<str>, TcpListener)>) -> Self {
-        Self { server, places: Vec::new(), given: given.into_iter().collect() }
+        Self { server, places: Vec::new(), given: given.into_iter().collect(), closed: Vec::new() }
     }
 
     /// Binds what is not bound yet, and gives what is bound to the listeners that want it in the snapshot of this
@@ -69,6 +76,8 @@ impl Bound {
     /// An address cannot be bound: then all is as it was.
     pub(super) fn bind(&mut self, wanted: &[Listener], generation: u64) -> Result<Vec<Place>, ApplyError> {
         apart(wanted)?;
+        let now = clock::now();
+        self.closed.retain(|(at, _)| now.saturating_duration_since(*at) < CLOSED_FOR);
         let before = self.places.clone();
         let mut left = std::mem::take(&mut self.places);
         let given = &self.given;
@@ -84,8 +93,9 @@ impl Bound {
         };
         let missing = take(&mut left, &mut self.places, missing, is_there);
         for listener in missing {
-            let ours: Vec<SocketId> = left.iter().flat_map(|place| &place.listening.ids).copied().collect();
-            match self.bind_one(listener, &ours) {
+            let places = left.iter().map(|place| &place.listening.ids);
+            let ours: Vec<SocketId> = places.chain(self.closed.iter().map(|(_, ids)| ids)).flatten().copied().collect();
+            match self.bind_one(listener, &ours, generation) {
                 Ok(listening) => self.places.push(Place::of(listener, listening)),
                 Err(error) => {
                     self.places.append(&mut left);
@@ -105,10 +115,10 @@ impl Bound {
         Ok(before)
     }
 
-    fn bind_one(&self, listener: &Listener, ours: &[SocketId]) -> io::Result<Listening> {
+    fn bind_one(&self, listener: &Listener, ours: &[SocketId], since: u64) -> io::Result<Listening> {
         match self.given.get(&listener.name) {
-            Some(socket) => self.server.adopt(&listener.name, socket),
-            None => self.server.listen(&listener.name, listener.address, ours),
+            Some(socket) => self.server.adopt(&listener.name, socket, since),
+            None => self.server.listen(&listener.name, listener.address, ours, since),
         }
     }
 
@@ -129,6 +139,7 @@ impl Bound {
         for place in &now {
             if !self.places.iter().any(|before| before.listening.key == place.listening.key) {
                 self.server.close(place.listening.key);
+                self.closed.push((clock::now(), place.listening.ids.clone()));
             }
         }
         // From the first snapshot on: the one that would have changed it does not come.
@@ -137,10 +148,11 @@ impl Bound {
 
     /// Closes what no listener wants.
     pub(super) fn close_unwanted(&mut self) {
-        let server = &self.server;
+        let (server, closed) = (&self.server, &mut self.closed);
         self.places.retain(|place| {
             if place.name.is_none() {
                 server.close(place.listening.key);
+                closed.push((clock::now(), place.listening.ids.clone()));
             }
             place.name.is_some()
         });

@@ -53,6 +53,8 @@ struct Watched {
     watcher: Option<RecommendedWatcher>,
     folders: BTreeSet<PathBuf>,
     stamp: Option<Stamp>,
+    /// It could not be read, and that was said.
+    unreadable: bool,
 }
 
 /// What differs when a file does, unless it was written twice within the file system's time.
@@ -82,7 +84,7 @@ impl Watched {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let names = Arc::<Mutex<BTreeSet<PathBuf>>>::default();
         let watcher = watcher(Arc::clone(&names), told);
-        let mut watched = Self { path, names, watcher, folders: BTreeSet::new(), stamp: None };
+        let mut watched = Self { path, names, watcher, folders: BTreeSet::new(), stamp: None, unreadable: false };
         watched.follow_links();
         watched
     }
@@ -95,8 +97,20 @@ impl Watched {
         if !is_told && stamp == self.stamp {
             return None;
         }
-        self.stamp = stamp;
-        Origin::File(self.path.clone()).text().ok()
+        match Origin::File(self.path.clone()).text() {
+            Ok(text) => {
+                self.stamp = stamp;
+                self.unreadable = false;
+                Some(text)
+            }
+            Err(error) => {
+                // Away for a moment, it is being replaced. Whatever it is, it is tried again at the next look.
+                if !std::mem::replace(&mut self.unreadable, true) && stamp.is_some() {
+                    tracing::warn!(file = %self.path.display(), %error, "the document cannot be read; will go on trying");
+                }
+                None
+            }
+        }
     }
 
     /// Watches where the path leads now.

@@ -133,6 +133,12 @@ async fn pick<C: ClientSide>(
                 again = true;
                 hold.wait(request, &service.upstream, client, slot).await?;
             }
+            // Its pool may be of a newer document, in which the service is another one.
+            Acquired::Full | Acquired::Empty { hold: false }
+                if !again && service.upstream.pool().generation() > generation =>
+            {
+                again = true;
+            }
             Acquired::Full | Acquired::Empty { hold: false } => return Err(Failure::NoTarget),
         }
     }

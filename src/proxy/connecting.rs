@@ -189,8 +189,7 @@ impl Race<'_> {
                     let failure = failure_of(&error);
                     if failure == Failure::Overloaded {
                         // Those who come next find what this worker's idle connections held.
-                        self.worker.idle.clear();
-                        tracing::warn!(%error, "cannot connect to targets: idle connections are closed");
+                        self.worker.make_room();
                     }
                     self.failed(index, &failure);
                     last = Some(failure);
@@ -290,11 +289,11 @@ fn is_about_the_name(error: &io::Error) -> bool {
     others || error.kind() == io::ErrorKind::InvalidInput
 }
 
-/// Whether the process has no descriptor left, or the system none of something else that a socket takes.
+/// Whether no descriptor is left, to the process or to the system. (No address to connect from is something else: it speaks
+/// of one destination.)
 fn is_want(error: &io::Error) -> bool {
     use rustix::io::Errno;
-    const WANTS: [Errno; 5] = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL];
-    error.raw_os_error().is_some_and(|raw| WANTS.contains(&Errno::from_raw_os_error(raw)))
+    error.raw_os_error().is_some_and(|raw| [Errno::MFILE, Errno::NFILE].contains(&Errno::from_raw_os_error(raw)))
 }
 
 fn failure_of(error: &io::Error) -> Failure {

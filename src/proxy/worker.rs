@@ -40,12 +40,23 @@ pub(crate) struct Shared {
     pub(crate) max_connections: AtomicU32,
     /// Client connections and those to targets together that are allowed.
     pub(crate) max_descriptors: AtomicU32,
+    /// Idle connections to targets, as workers said at their last ticks.
+    idle_to_targets: AtomicU32,
     /// Client connections by address, where their number is limited.
     pub(crate) per_client: DashMap<IpAddr, u32>,
     /// Client connections that were refused since there were too many.
     pub(crate) refused_connections: AtomicU64,
     /// Our name in the `Via` of requests, like no other gateway's: one that carries it twice goes in circles.
     pub(crate) via: Box<str>,
+}
+
+/// Whether another client connection may be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    Some,
+    /// Once idle connections to targets are closed.
+    OfIdle,
+    None,
 }
 
 impl Shared {
@@ -60,6 +71,7 @@ impl Shared {
             connections: AtomicU32::new(0),
             max_connections: AtomicU32::new(u32::MAX),
             max_descriptors: AtomicU32::new(u32::MAX),
+            idle_to_targets: AtomicU32::new(0),
             per_client: DashMap::new(),
             refused_connections: AtomicU64::new(0),
             via,
@@ -101,10 +113,20 @@ impl Shared {
 
     /// Whether another client connection may be had.
     #[must_use]
-    pub(crate) fn has_room(&self) -> bool {
+    pub(crate) fn room(&self) -> Room {
         let open = self.connections.load(Ordering::Relaxed);
-        open < self.max_connections.load(Ordering::Relaxed)
-            && open.saturating_add(connections_to_targets()) < self.max_descriptors.load(Ordering::Relaxed)
+        if open >= self.max_connections.load(Ordering::Relaxed) {
+            return Room::None;
+        }
+        let descriptors = self.max_descriptors.load(Ordering::Relaxed);
+        let taken = open.saturating_add(connections_to_targets());
+        if taken < descriptors {
+            Room::Some
+        } else if taken.saturating_sub(self.idle_to_targets.load(Ordering::Relaxed)) < descriptors {
+            Room::OfIdle
+        } else {
+            Room::None
+        }
     }
 
     /// Whether the gateway drains.
@@ -137,6 +159,10 @@ pub(crate) struct Worker {
     date: RefCell<DateLine>,
     /// The same moment on both clocks, read at every tick.
     moment: Cell<(u64, u64)>,
+    /// Of `Shared::idle_to_targets`.
+    idle_said: Cell<u32>,
+    /// The tick at which it last said that descriptors are short.
+    warned: Cell<Option<u32>>,
     snapshot: RefCell<LocalSnapshot>,
     requests: RefCell<Vec<RequestHead>>,
     responses: RefCell<Vec<ResponseHead>>,
@@ -162,6 +188,8 @@ impl Worker {
             ids: RefCell::new(RequestIds::new(seed.rotate_left(32) ^ u64::from(index))),
             date: RefCell::default(),
             moment: Cell::new(moment),
+            idle_said: Cell::new(0),
+            warned: Cell::new(None),
             snapshot: RefCell::new(snapshot),
             requests: RefCell::default(),
             responses: RefCell::default(),
@@ -259,11 +287,32 @@ impl Worker {
         (limit / u32::from(self.workers)).max(1) as usize
     }
 
+    /// Closes idle connections to targets, since descriptors are short. Says so once a minute.
+    pub(crate) fn make_room(&self) {
+        const QUIET: u32 = 600;
+        self.idle.clear();
+        self.say_idle();
+        let now = self.slots.tick();
+        if self.warned.get().is_none_or(|warned| now.saturating_sub(warned) >= QUIET) {
+            self.warned.set(Some(now));
+            tracing::warn!(
+                "file descriptors are short: idle connections to targets are closed; raise the limit of open files"
+            );
+        }
+    }
+
+    fn say_idle(&self) {
+        let now = u32::try_from(self.idle.len()).unwrap_or(u32::MAX);
+        let before = self.idle_said.replace(now);
+        self.shared.idle_to_targets.fetch_add(now.wrapping_sub(before), Ordering::Relaxed);
+    }
+
     /// Once a tick: deadlines, caches, idle connections.
     pub(crate) fn tick(&self) {
         self.slots.sweep();
         let tick = self.slots.tick();
         self.idle.sweep(tick);
+        self.say_idle();
         self.http2.sweep();
         self.moment.set((self.telemetry.since_epoch(clock::now()), clock::now_ms()));
         drop(self.snapshot());

@@ -5,9 +5,9 @@
 
 use super::connection::{self, Accepted};
 use super::mailbox::{Command, Post};
-use crate::proxy::worker::Worker;
+use crate::proxy::worker::{Room, Worker};
 use crate::snapshot::{Listener, Snapshot};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::rc::Rc;
@@ -41,12 +41,22 @@ pub(super) struct Naming {
     next: RefCell<Option<(u64, Arc<str>)>>,
     /// As it last was in a snapshot: for what is accepted when it has left the document.
     last: RefCell<Option<Arc<Listener>>>,
+    /// Nothing is accepted before the snapshot of this generation: until then it may yet be that it does not come.
+    since: u64,
+    closed: Cell<bool>,
     closing: Notify,
 }
 
 impl Naming {
-    pub(super) fn new(name: Arc<str>) -> Self {
-        Self { now: RefCell::new(name), next: RefCell::default(), last: RefCell::default(), closing: Notify::new() }
+    pub(super) fn new(name: Arc<str>, since: u64) -> Self {
+        Self {
+            now: RefCell::new(name),
+            next: RefCell::default(),
+            last: RefCell::default(),
+            since,
+            closed: Cell::new(false),
+            closing: Notify::new(),
+        }
     }
 
     /// Gives it to another listener, from a snapshot on.
@@ -56,6 +66,7 @@ impl Naming {
 
     /// Accepts for a moment more, and no longer.
     pub(super) fn close(&self) {
+        self.closed.set(true);
         self.closing.notify_one();
     }
 
@@ -63,6 +74,9 @@ impl Naming {
     fn listener(&self, snapshot: &Snapshot) -> Option<Arc<Listener>> {
         if let Some((_, name)) = self.next.borrow_mut().take_if(|(generation, _)| *generation <= snapshot.generation) {
             self.now.replace(name);
+        }
+        if snapshot.generation < self.since {
+            return None;
         }
         let found = snapshot.listeners.get(&*self.now.borrow()).map(Arc::clone);
         if found.is_some() {
@@ -86,20 +100,20 @@ pub(super) async fn run(place: Place, socket: StdListener) {
         }
     };
     let port = listener.local_addr().map_or(0, |address| address.port());
-    let mut closing = false;
     while place.naming.listener(&place.worker.snapshot()).is_none() {
-        // Closed before anybody knew of it: nothing can be in its queue that somebody waits for.
-        if closing {
+        // Closed before anybody was told of it: nobody can rightly wait in its queue.
+        if place.naming.closed.get() {
             return;
         }
-        closing = timeout(NOT_YET, place.naming.closing.notified()).await.is_ok();
+        let _closed = timeout(NOT_YET, place.naming.closing.notified()).await;
     }
     let mut failing = false;
-    tokio::select! {
-        biased;
-        () = place.naming.closing.notified(), if !closing => {}
-        () = accept(&place, &listener, port, &mut failing), if !closing => {}
-        else => {}
+    if !place.naming.closed.get() {
+        tokio::select! {
+            biased;
+            () = place.naming.closing.notified() => {}
+            () = accept(&place, &listener, port, &mut failing) => {}
+        }
     }
     drop(timeout(LINGER, accept(&place, &listener, port, &mut failing)).await);
 }
@@ -138,7 +152,11 @@ fn is_clients(error: &io::Error) -> bool {
 impl Place {
     fn take(&self, stream: TcpStream, peer: SocketAddr, port: u16) -> io::Result<()> {
         let shared = &self.worker.shared;
-        if !shared.has_room() {
+        let room = shared.room();
+        if room == Room::OfIdle {
+            self.posts.iter().for_each(Post::make_room);
+        }
+        if room == Room::None {
             // Closed without a word: an answer would cost what there is too little of.
             shared.refused_connections.fetch_add(1, Ordering::Relaxed);
             return Ok(());

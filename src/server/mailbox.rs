@@ -17,7 +17,8 @@ pub(crate) type Key = u32;
 /// What a worker is told.
 pub(super) enum Command {
     /// Accept on a socket, for a listener.
-    Listen { key: Key, name: Arc<str>, socket: TcpListener },
+    /// Nothing is accepted before the snapshot of generation `since`.
+    Listen { key: Key, name: Arc<str>, since: u64, socket: TcpListener },
     /// A socket belongs to another listener, from a generation of the snapshot on.
     Rename { key: Key, name: Arc<str>, generation: u64 },
     /// Accept on a socket no longer.
@@ -30,6 +31,7 @@ pub(super) enum Command {
 struct Flags {
     notify: Notify,
     cut_off: AtomicBool,
+    make_room: AtomicBool,
     /// Milliseconds that a drain may take, plus one; 0: no drain.
     drain_ms: AtomicU64,
     /// Client connections that live on the worker.
@@ -54,6 +56,8 @@ pub(super) enum Mail {
     Command(Command),
     /// Some target was cut off.
     CutOff,
+    /// Descriptors are short.
+    MakeRoom,
     /// Drain, within this time.
     Drain(Duration),
 }
@@ -79,6 +83,12 @@ impl Post {
     /// Some target was cut off.
     pub(super) fn targets_cut_off(&self) {
         self.flags.cut_off.store(true, Ordering::Release);
+        self.flags.notify.notify_one();
+    }
+
+    /// Descriptors are short: idle connections to targets are to go.
+    pub(super) fn make_room(&self) {
+        self.flags.make_room.store(true, Ordering::Release);
         self.flags.notify.notify_one();
     }
 
@@ -111,6 +121,9 @@ impl Mailbox {
         loop {
             if self.flags.cut_off.swap(false, Ordering::AcqRel) {
                 return Mail::CutOff;
+            }
+            if self.flags.make_room.swap(false, Ordering::AcqRel) {
+                return Mail::MakeRoom;
             }
             let drain_ms = self.flags.drain_ms.swap(0, Ordering::AcqRel);
             if drain_ms > 0 {

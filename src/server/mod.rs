@@ -76,32 +76,41 @@ impl Server {
     }
 
     /// Binds an address for all workers, beside those of `ours` that it overlaps. They accept there as soon as a snapshot
-    /// has a listener of that name.
+    /// of at least the generation `since` has a listener of that name.
     ///
     /// # Errors
     /// What the kernel says: the address is in use, is not ours, or its port is reserved.
-    pub(crate) fn listen(&self, name: &Arc<str>, address: SocketAddr, ours: &[SocketId]) -> io::Result<Listening> {
+    pub(crate) fn listen(
+        &self,
+        name: &Arc<str>,
+        address: SocketAddr,
+        ours: &[SocketId],
+        since: u64,
+    ) -> io::Result<Listening> {
         let sockets::Group { address, sockets } = sockets::bind(address, self.posts.len(), ours)?;
         let ids = sockets.iter().map(owners::id).collect::<io::Result<_>>()?;
-        Ok(Listening { key: self.hand_out(name, sockets)?, address, ids })
+        Ok(Listening { key: self.hand_out(name, sockets, since)?, address, ids })
     }
 
     /// As [`Self::listen`], over a socket that somebody else bound.
     ///
     /// # Errors
     /// The socket cannot be used.
-    pub(crate) fn adopt(&self, name: &Arc<str>, listener: &TcpListener) -> io::Result<Listening> {
+    pub(crate) fn adopt(&self, name: &Arc<str>, listener: &TcpListener, since: u64) -> io::Result<Listening> {
         listener.set_nonblocking(true)?;
         let sockets = self.posts.iter().map(|_| listener.try_clone()).collect::<io::Result<Vec<_>>>()?;
         let (address, ids) = (listener.local_addr()?, vec![owners::id(listener)?]);
-        Ok(Listening { key: self.hand_out(name, sockets)?, address, ids })
+        Ok(Listening { key: self.hand_out(name, sockets, since)?, address, ids })
     }
 
-    fn hand_out(&self, name: &Arc<str>, sockets: Vec<TcpListener>) -> io::Result<Key> {
+    fn hand_out(&self, name: &Arc<str>, sockets: Vec<TcpListener>, since: u64) -> io::Result<Key> {
         let key = self.keys.fetch_add(1, Ordering::Relaxed);
         for (post, socket) in self.posts.iter().zip(sockets) {
-            post.send(Command::Listen { key, name: Arc::clone(name), socket })
-                .map_err(|_| io::Error::other("a worker takes no commands"))?;
+            if post.send(Command::Listen { key, name: Arc::clone(name), since, socket }).is_err() {
+                // Those before it listen already.
+                self.close(key);
+                return Err(io::Error::other("a worker takes no commands"));
+            }
         }
         Ok(key)
     }

@@ -69,8 +69,9 @@ async fn run(context: Context) {
     loop {
         match mailbox.next().await {
             Mail::CutOff => worker.slots.give_up_cut_off(),
-            Mail::Command(Command::Listen { key, name, socket }) => {
-                let naming = Rc::new(accept::Naming::new(name));
+            Mail::MakeRoom => worker.make_room(),
+            Mail::Command(Command::Listen { key, name, since, socket }) => {
+                let naming = Rc::new(accept::Naming::new(name, since));
                 let (worker, posts) = (Rc::clone(&worker), Arc::clone(&posts));
                 let place = accept::Place { worker, posts, naming: Rc::clone(&naming) };
                 drop(tokio::task::spawn_local(accept::run(place, socket)));
@@ -131,6 +132,7 @@ async fn drain(worker: &Rc<Worker>, posts: &Arc<[Post]>, mailbox: &mut Mailbox, 
         let next = if none_left { now } else { (now + TICK).min(end) };
         match timeout_at(next, mailbox.next()).await {
             Ok(Mail::CutOff) => worker.slots.give_up_cut_off(),
+            Ok(Mail::MakeRoom) => worker.make_room(),
             Ok(Mail::Command(Command::Connection { listener, stream, peer, port })) => {
                 passed_on(worker, posts, stream, |stream| Accepted { listener, stream, peer, port });
             }

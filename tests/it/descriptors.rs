@@ -1,6 +1,7 @@
 //! A process that may open few files.
 
 use plimsoll_test_support::gateway::{Gateway, Start, document};
+use plimsoll_test_support::wait::until;
 use plimsoll_test_support::wire::Wire;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -40,14 +41,17 @@ async fn target(after: Duration) -> SocketAddr {
 
 /// A gateway that may open [`FILES`] files, before a target that takes this long.
 async fn gateway(after: Duration) -> Gateway {
+    let target = target(after).await;
+    started(&format!("services:\n- {{name: a, url: \"http://{target}\", retries: 0, routes: [{{paths: [/]}}]}}")).await
+}
+
+async fn started(rest: &str) -> Gateway {
     let folder = tempfile::tempdir().expect("a folder");
     let script = folder.path().join("plimsoll");
     let binary = env!("CARGO_BIN_EXE_plimsoll");
     std::fs::write(&script, format!("#!/bin/sh\nulimit -n {FILES}\nexec '{binary}' \"$@\"\n")).expect("a script");
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).expect("a script to run");
-    let target = target(after).await;
-    let rest = format!("services:\n- {{name: a, url: \"http://{target}\", retries: 0, routes: [{{paths: [/]}}]}}");
-    let document = document("  providers: {docker: false}", &rest);
+    let document = document("  providers: {docker: false}", rest);
     Gateway::start(Start { binary: &script, document, namespace: None }).await
 }
 
@@ -94,9 +98,48 @@ async fn when_descriptors_run_out_for_connections_to_targets_the_request_is_shed
     for _ in 0..250 {
         clients.push(Wire::connect(gateway.http).await.expect("a connection"));
     }
+    let open = [("listener", "http")];
+    until(Duration::from_secs(10), "all to be accepted while none is busy", async || {
+        gateway.metric("plimsoll_client_connections", &open).await == Some(250.0)
+    })
+    .await;
     let statuses = ask(&mut clients).await;
     let count = |status: u16| statuses.iter().filter(|&&have| have == status).count();
     assert_eq!(count(200) + count(503), 250, "{statuses:?}");
     assert!(count(200) > 50 && count(503) > 50, "{statuses:?}");
     assert_eq!(ask(clients.get_mut(..20).expect("some of them")).await, [200; 20], "and later all is well again");
+}
+
+#[tokio::test]
+async fn idle_connections_to_targets_make_room_for_clients() {
+    let mut services = String::new();
+    for number in 0..10 {
+        let target = target(Duration::from_millis(50)).await;
+        services
+            .push_str(&format!("- {{name: s{number}, url: \"http://{target}\", routes: [{{paths: [/{number}]}}]}}\n"));
+    }
+    let gateway = started(&format!("services:\n{services}")).await;
+    let mut clients = Vec::new();
+    for _ in 0..28 {
+        clients.push(Wire::connect(gateway.http).await.expect("a connection"));
+    }
+    for number in 0..10 {
+        for client in &mut clients {
+            client.send(format!("GET /{number} HTTP/1.1\r\nHost: a\r\n\r\n")).await.expect("an open connection");
+        }
+        for client in &mut clients {
+            assert_eq!(client.answer(false).await.expect("an answer").status, 200);
+        }
+    }
+    // Workers say at their ticks what is idle.
+    drop(clients);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let mut later = Vec::new();
+    for number in 0..100 {
+        let mut client = Wire::connect(gateway.http).await.expect("a connection");
+        client.send("GET /0 HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("an open connection");
+        let answer = client.answer(false).await;
+        assert_eq!(answer.unwrap_or_else(|broken| panic!("client {number}: {broken:?}")).status, 200);
+        later.push(client);
+    }
 }

@@ -104,7 +104,8 @@ async fn what_active_checks_send_is_shown_by_token_alone_and_references_to_nobod
     std::fs::write(&key, "s3cret-by-file").unwrap();
     let file = key.display();
     let rest = format!(
-        "services: [{{name: web, host: pool, path: \"${{file:{file}}}\", tags: [\"${{file:{file}}}\"]}}]\nupstreams:\n- name: pool\n  \
+        "services: [{{name: web, host: pool, path: \"${{file:{file}}}\", tags: [\"${{file:{file}}}\"],\n  \
+         routes: [{{name: r, paths: [/], headers: {{X-Api-Key: [\"${{file:{file}}}\"]}}}}]}}]\nupstreams:\n- name: pool\n  \
          healthchecks: {{active: {{headers: {{Authorization: [Basic s3cret-in-clear], X-Api-Key: [\"${{file:{file}}}\"]}}}}}}\n"
     )
     .replace("path: \"$", "path: \"/$");
@@ -112,8 +113,10 @@ async fn what_active_checks_send_is_shown_by_token_alone_and_references_to_nobod
     let gateway = format!("admin: {{address: \"127.0.0.1:0\", token_file: \"{}\"}}", token.display());
     let open = Bench::new(&gateway, &rest).await;
     let borne = ("authorization", "Bearer 0123456789abcdef");
-    for path in ["/config", "/snapshot", "/upstreams", "/upstreams/pool", "/services", "/services/web"] {
-        let of_upstream = !path.starts_with("/services");
+    for path in
+        ["/config", "/snapshot", "/upstreams", "/upstreams/pool", "/services", "/services/web", "/routes", "/routes/r"]
+    {
+        let of_upstream = !path.starts_with("/services") && !path.starts_with("/routes");
         let text = async |bench: &Bench, fields: &[(&str, &str)]| {
             let answer = bench.ask(Method::GET, path, fields, "").await;
             assert_eq!(answer.status().as_u16(), 200, "{path}");

@@ -5,6 +5,7 @@ use crate::control::{Running, Source};
 use plimsoll_test_support::target::Target;
 use plimsoll_test_support::wait::until;
 use std::collections::BTreeSet;
+use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -156,5 +157,54 @@ async fn what_somebody_else_listens_on_is_not_shared_and_nothing_changes() {
     assert_eq!((get(own, "web.test").await.status, running.address("http")), (200, Some(own)));
     drop(theirs);
     apply(&running, &at("http", "0.0.0.0", own.port()), &rest).await;
+    running.drain_and_stop(Duration::ZERO, SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_reload_serves_nobody_at_the_address_that_it_named() {
+    let target = Target::answering("one").await;
+    let rest = web(&[target.address]);
+    let running = start(&document(&rest)).await;
+    let own = running.address("http").unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (stop, answers) = (Arc::<AtomicBool>::default(), Arc::<AtomicU32>::default());
+    let knocking = {
+        let (stop, answers) = (Arc::clone(&stop), Arc::clone(&answers));
+        tokio::task::spawn_blocking(move || {
+            while !stop.load(Ordering::Relaxed) {
+                let Ok(mut stream) = std::net::TcpStream::connect(free) else { continue };
+                let _sent = stream.write_all(b"GET / HTTP/1.1\r\nHost: web.test\r\nConnection: close\r\n\r\n");
+                let mut all = Vec::new();
+                let _read = stream.read_to_end(&mut all);
+                answers.fetch_add(u32::from(all.starts_with(b"HTTP/1.1")), Ordering::Relaxed);
+            }
+        })
+    };
+    for _ in 0..5 {
+        let moved = at("http", "127.0.0.1", free.port());
+        let other = at("other", "127.0.0.1", taken.local_addr().unwrap().port());
+        let refused = running.handle().apply(&with(&format!("{moved}, {other}"), &rest), Source::File).await;
+        assert!(refused.is_err(), "its second address is taken");
+        assert_eq!(get(own, "web.test").await.status, 200);
+    }
+    is_closed(free).await;
+    stop.store(true, Ordering::Relaxed);
+    knocking.await.unwrap();
+    assert_eq!(answers.load(Ordering::Relaxed), 0, "nobody is served by a document that was refused");
+    running.drain_and_stop(Duration::ZERO, SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listener_moves_away_and_back_at_once() {
+    let target = Target::answering("one").await;
+    let rest = web(&[target.address]);
+    let running = start(&document(&rest)).await;
+    let own = running.address("http").unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for port in [free.port(), own.port(), free.port(), own.port()] {
+        apply(&running, &at("http", "127.0.0.1", port), &rest).await;
+        assert_eq!(get(SocketAddr::new(own.ip(), port), "web.test").await.status, 200);
+    }
     running.drain_and_stop(Duration::ZERO, SOON).await;
 }

@@ -110,6 +110,8 @@ async fn busy(
                 None => return Some(served),
             }
         }
+        // What came with the last request costs no read: without this, one client's pipeline could keep the worker to itself.
+        tokio::task::coop::consume_budget().await;
         let mut record = Record::new(worker);
         let mut head = worker.take_request();
         let read = read_head(worker, stream, slot, &mut input, &mut head).await;

@@ -69,7 +69,7 @@ impl Fixture {
         let shared = Arc::new(Shared::new(Arc::new(snapshot), telemetry, "plimsoll-test".into()));
         let server_options = ServerOptions { workers: 2, cpu_affinity: false, seed: 7 };
         let server = Server::start(server_options, shared).unwrap();
-        let address = server.listen(&"http".into(), "127.0.0.1:0".parse().unwrap(), &[]).unwrap().address;
+        let address = server.listen(&"http".into(), "127.0.0.1:0".parse().unwrap(), &[], 0).unwrap().address;
         let fixture = Self { server, address, upstream, options };
         fixture.publish(&fixture.options.targets.iter().map(|a| target(*a, fixture.options.fed)).collect::<Vec<_>>());
         fixture

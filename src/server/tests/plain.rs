@@ -20,7 +20,7 @@ fn a_request_reaches_the_target_and_its_answer_comes_back() {
 fn what_waits_in_a_sockets_queue_is_answered_though_it_is_closed() {
     let fixture = before(OK);
     // No snapshot has a listener of this name: nothing is accepted.
-    let listening = fixture.server.listen(&"later".into(), "127.0.0.1:0".parse().unwrap(), &[]).unwrap();
+    let listening = fixture.server.listen(&"later".into(), "127.0.0.1:0".parse().unwrap(), &[], 0).unwrap();
     let clients: Vec<TcpStream> = (0..16).map(|_| TcpStream::connect(listening.address).unwrap()).collect();
     fixture.server.rename(listening.key, &"http".into(), 0);
     fixture.server.close(listening.key);

@@ -31,7 +31,11 @@ impl Builder<'_> {
             Value::Map(entries) => {
                 for (key, item) in entries {
                     // RFC 6901's escapes.
-                    let key = key.replace('~', "~0").replace('/', "~1");
+                    let mut key = key.replace('~', "~0").replace('/', "~1");
+                    // Printed as they are matched: in lower case.
+                    if pointer.starts_with("/routes/") && pointer.ends_with("/headers") {
+                        key.make_ascii_lowercase();
+                    }
                     self.note_item(item, &format!("{pointer}/{key}"));
                 }
             }
