@@ -6,6 +6,7 @@ use super::limits::{Kind, Limits};
 use crate::control::Handle;
 use arc_swap::ArcSwap;
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use hyper::server::conn::http1;
@@ -81,6 +82,10 @@ async fn checked(rules: &Rules, limits: &Limits, mut request: Request, next: Nex
         Err(answer) => *answer,
         Ok(trusted) => {
             request.extensions_mut().insert(trusted);
+            if request.method().is_safe() {
+                // Nobody asks with a body, and one that never ends would hold a place.
+                *request.body_mut() = Body::empty();
+            }
             limits.within(kind, next.run(request)).await
         }
     }

@@ -6,7 +6,6 @@ use crate::telemetry::clock;
 use futures_util::future::BoxFuture;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{LookupIpStrategy, ResolverConfig, ResolverOpts};
-use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::system_conf::read_system_conf;
 use parking_lot::Mutex;
@@ -30,8 +29,16 @@ pub struct SystemResolver {
 }
 
 struct Current {
-    resolver: TokioResolver,
+    resolvers: Resolvers,
     modified: [Option<SystemTime>; 2],
+}
+
+/// One for each family: the library's own "IPv4, then IPv6" asks for IPv6 after any trouble with IPv4, so that one lost
+/// answer would move traffic from the one to the other; and of two errors it tells the last one.
+#[derive(Clone)]
+struct Resolvers {
+    v4: TokioResolver,
+    v6: TokioResolver,
 }
 
 impl SystemResolver {
@@ -41,15 +48,15 @@ impl SystemResolver {
         Self::default()
     }
 
-    fn resolver(&self) -> Result<TokioResolver, ResolveError> {
+    fn resolvers(&self) -> Result<Resolvers, ResolveError> {
         let modified = FILES.map(|file| std::fs::metadata(file).and_then(|data| data.modified()).ok());
         let mut current = self.current.lock();
         if let Some(known) = current.as_ref().filter(|known| known.modified == modified) {
-            return Ok(known.resolver.clone());
+            return Ok(known.resolvers.clone());
         }
-        let resolver = build()?;
-        *current = Some(Current { resolver: resolver.clone(), modified });
-        Ok(resolver)
+        let resolvers = build()?;
+        *current = Some(Current { resolvers: resolvers.clone(), modified });
+        Ok(resolvers)
     }
 }
 
@@ -59,44 +66,52 @@ impl Resolve for SystemResolver {
             let addresses = vec![IpAddr::V4(Ipv4Addr::LOCALHOST)];
             return Box::pin(async { Ok(Answer { addresses, valid_for: Duration::MAX }) });
         }
-        let resolver = self.resolver();
-        Box::pin(async move { ask(&resolver?, &host).await })
+        let resolvers = self.resolvers();
+        Box::pin(async move { ask(&resolvers?, &host).await })
     }
 }
 
-async fn ask(resolver: &TokioResolver, host: &str) -> Result<Answer, ResolveError> {
-    let no_answer = |error: NetError| ResolveError::NoAnswer(error.to_string());
+/// IPv6 is asked for only where it is known that there is no IPv4.
+async fn ask(resolvers: &Resolvers, host: &str) -> Result<Answer, ResolveError> {
+    match ask_one(&resolvers.v4, host).await {
+        Err(ResolveError::NoAddress) => ask_one(&resolvers.v6, host).await,
+        said => said,
+    }
+}
+
+async fn ask_one(resolver: &TokioResolver, host: &str) -> Result<Answer, ResolveError> {
     match resolver.lookup_ip(host).await {
         Ok(found) => {
             let addresses: Vec<IpAddr> = found.iter().collect();
             let valid_for = found.valid_until().saturating_duration_since(clock::now());
             if addresses.is_empty() { Err(ResolveError::NoAddress) } else { Ok(Answer { addresses, valid_for }) }
         }
-        // That is what was said of IPv6. What was said of IPv4 before it, the library keeps to itself.
-        Err(error) if error.is_no_records_found() => match resolver.ipv4_lookup(host).await {
-            Err(error) if !error.is_no_records_found() => Err(no_answer(error)),
-            _ => Err(ResolveError::NoAddress),
-        },
-        Err(error) => Err(no_answer(error)),
+        Err(error) if error.is_no_records_found() => Err(ResolveError::NoAddress),
+        Err(error) => Err(ResolveError::NoAnswer(error.to_string())),
     }
 }
 
-fn build() -> Result<TokioResolver, ResolveError> {
+fn build() -> Result<Resolvers, ResolveError> {
     // Without the file there is no name server, but still `/etc/hosts`.
     let (config, options) =
         read_system_conf().unwrap_or_else(|_| (ResolverConfig::from_name_servers(Vec::new()), ResolverOpts::default()));
     build_with(config, options)
 }
 
-fn build_with(config: ResolverConfig, mut options: ResolverOpts) -> Result<TokioResolver, ResolveError> {
-    options.ip_strategy = LookupIpStrategy::Ipv4thenIpv6;
+fn build_with(config: ResolverConfig, mut options: ResolverOpts) -> Result<Resolvers, ResolveError> {
     options.timeout = options.timeout.min(QUERY_TIMEOUT);
     options.cache_size = CACHE_SIZE;
     options.positive_max_ttl = Some(VALID_MAX);
     options.negative_max_ttl = Some(NEGATIVE_TTL_MAX);
-    let builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()).with_options(options);
-    let unusable = |error| ResolveError::NoAnswer(format!("the system's resolver cannot be used: {error}"));
-    builder.build().map_err(unusable)
+    let of_family = |ip_strategy: LookupIpStrategy| {
+        let mut options = options.clone();
+        options.ip_strategy = ip_strategy;
+        let provider = TokioRuntimeProvider::default();
+        let builder = TokioResolver::builder_with_config(config.clone(), provider).with_options(options);
+        let unusable = |error| ResolveError::NoAnswer(format!("the system's resolver cannot be used: {error}"));
+        builder.build().map_err(unusable)
+    };
+    Ok(Resolvers { v4: of_family(LookupIpStrategy::Ipv4Only)?, v6: of_family(LookupIpStrategy::Ipv6Only)? })
 }
 
 /// RFC 6761 §6.3: always loopback, also where there is no `/etc/hosts` (a `scratch` image).
@@ -128,8 +143,11 @@ mod tests {
         assert_eq!(answer.addresses, [IpAddr::V4(Ipv4Addr::LOCALHOST)]);
     }
 
-    /// A name server with one answer (RFC 1035's code) to questions for A, and one to those for AAAA.
-    async fn answering(a: u8, aaaa: u8) -> TokioResolver {
+    /// Answers with `::1`.
+    const LOOPBACK: u8 = 0xff;
+
+    /// A name server with one answer (RFC 1035's code, or [`LOOPBACK`]) to questions for A, and one to those for AAAA.
+    async fn answering(a: u8, aaaa: u8) -> Resolvers {
         let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let mut server = NameServerConfig::udp(IpAddr::V4(Ipv4Addr::LOCALHOST));
         server.connections[0].port = socket.local_addr().unwrap().port();
@@ -139,9 +157,16 @@ mod tests {
                 // The question ends with the name's empty label, its type and its class; what follows is optional.
                 let end = 12 + packet[12..length].iter().position(|byte| *byte == 0).unwrap() + 5;
                 let code = if packet[end - 3] == 28 { aaaa } else { a };
-                packet[2..4].copy_from_slice(&[0x81, 0x80 | code]);
                 packet[6..12].fill(0);
-                socket.send_to(&packet[..end], from).await.unwrap();
+                let mut answer = packet[..end].to_vec();
+                if code == LOOPBACK {
+                    answer[7] = 1;
+                    // The question's name, AAAA, IN, an hour, 16 bytes.
+                    answer.extend([0xc0, 12, 0, 28, 0, 1, 0, 0, 14, 16, 0, 16]);
+                    answer.extend(std::net::Ipv6Addr::LOCALHOST.octets());
+                }
+                answer[2..4].copy_from_slice(&[0x81, 0x80 | if code == LOOPBACK { 0 } else { code }]);
+                socket.send_to(&answer, from).await.unwrap();
             }
         }));
         build_with(ResolverConfig::from_name_servers(vec![server]), ResolverOpts::default()).unwrap()
@@ -160,6 +185,15 @@ mod tests {
             let error = ask(&answering(a, aaaa).await, "web.example.").await.unwrap_err();
             assert_eq!(error == ResolveError::NoAddress, is_known, "{a} {aaaa}: {error}");
         }
+    }
+
+    #[tokio::test]
+    async fn ipv6_is_taken_where_there_is_no_ipv4_and_not_where_that_could_not_be_told() {
+        let (none, failure) = (0, 2);
+        let found = ask(&answering(none, LOOPBACK).await, "web.example.").await.unwrap();
+        assert_eq!(found.addresses, [IpAddr::V6(std::net::Ipv6Addr::LOCALHOST)]);
+        let error = ask(&answering(failure, LOOPBACK).await, "web.example.").await.unwrap_err();
+        assert!(matches!(error, ResolveError::NoAnswer(_)), "{error}");
     }
 
     #[tokio::test]

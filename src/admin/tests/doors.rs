@@ -118,3 +118,17 @@ async fn a_hundred_idle_clients_keep_nobody_out() {
     }
     assert_eq!(bench.get("/status").await.0, 200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_never_comes_keeps_no_reading_request_waiting() {
+    let bench = Bench::new("admin: false, status: {address: \"127.0.0.1:0\"}", "").await;
+    let address = bench.status.unwrap();
+    let mut slow = Vec::new();
+    for _ in 0..40 {
+        let mut wire = Wire::connect(address).await.unwrap();
+        wire.send("GET /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n").await.unwrap();
+        assert_eq!(wire.answer(false).await.unwrap().status, 200);
+        slow.push(wire);
+    }
+    assert_eq!(send(address, Method::GET, "/metrics", &[], "").await.status().as_u16(), 200);
+}
