@@ -7,7 +7,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Requests at a time: people, a scraper or two, a deployment. Each may hold an answer as large as the document.
 const REQUESTS: usize = 32;
@@ -62,33 +62,48 @@ impl Kind {
 
 /// What is left of a door's places.
 pub(super) struct Limits {
-    requests: Semaphore,
-    documents: Semaphore,
-    /// It was said that it is full.
+    requests: Places,
+    documents: Places,
+}
+
+struct Places {
+    semaphore: Semaphore,
+    /// It was said that none is left.
     told: AtomicBool,
+}
+
+impl Places {
+    fn new(count: usize) -> Self {
+        Self { semaphore: Semaphore::new(count), told: AtomicBool::new(false) }
+    }
+
+    fn take(&self, what: &str) -> Result<SemaphorePermit<'_>, Box<Answer>> {
+        if let Ok(place) = self.semaphore.try_acquire() {
+            self.told.store(false, Ordering::Relaxed);
+            return Ok(place);
+        }
+        if !self.told.swap(true, Ordering::Relaxed) {
+            tracing::warn!("the admin API has more {what} at a time than it takes: answering 503");
+        }
+        let mut answer = message(StatusCode::SERVICE_UNAVAILABLE, &format!("too many {what} at a time: try again"));
+        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        Err(Box::new(last(answer)))
+    }
 }
 
 impl Limits {
     pub(super) fn new() -> Self {
-        Self { requests: Semaphore::new(REQUESTS), documents: Semaphore::new(DOCUMENTS), told: AtomicBool::new(false) }
+        Self { requests: Places::new(REQUESTS), documents: Places::new(DOCUMENTS) }
     }
 
     /// Lets a request be answered, if there is a place for it, within its time.
     pub(super) async fn within(&self, kind: Kind, answering: impl Future<Output = Answer>) -> Answer {
-        let request = self.requests.try_acquire();
-        let document = self.documents.try_acquire();
-        let is_full = request.is_err() || (kind == Kind::Document && document.is_err());
-        if is_full && kind != Kind::Open {
-            if !self.told.swap(true, Ordering::Relaxed) {
-                tracing::warn!("the admin API has more requests at a time than it takes: answering 503");
-            }
-            let mut answer = message(StatusCode::SERVICE_UNAVAILABLE, "too many requests at a time: try again");
-            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            return last(answer);
-        }
-        let _document = document.ok().filter(|_| kind == Kind::Document);
-        let _request = request.ok().filter(|_| kind != Kind::Open);
-        self.told.store(is_full, Ordering::Relaxed);
+        let request = (kind != Kind::Open).then(|| self.requests.take("requests")).transpose();
+        let document = (kind == Kind::Document).then(|| self.documents.take("documents")).transpose();
+        let _places = match (request, document) {
+            (Ok(request), Ok(document)) => (request, document),
+            (Err(answer), _) | (_, Err(answer)) => return *answer,
+        };
         tokio::time::timeout(TIME, answering).await.unwrap_or_else(|_| {
             tracing::warn!(seconds = TIME.as_secs(), "a request to the admin API took too long: answered 408");
             let text = format!("this took longer than {} s; what was asked for may still be done", TIME.as_secs());

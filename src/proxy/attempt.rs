@@ -53,9 +53,10 @@ pub(crate) async fn attempts<C: ClientSide>(
     let mut repeats = Repeats::default();
     slot.arm_request(request.settings().timeouts.request);
     loop {
-        let (service, in_flight, began) = match pick_at_once(request, &tried) {
-            Some(picked) => picked,
-            None => pick(request, client, slot, &mut hold, &mut tried).await?,
+        let (service, in_flight, began) = match ask(request, &tried, request.record.attempts > 0)? {
+            // Nearly always, and without a future.
+            Asked::Picked(picked) => picked,
+            asked => ask_until_picked(asked, request, client, slot, &mut hold, &mut tried).await?,
         };
         request.record.attempts += 1;
         let mut attempt =
@@ -85,67 +86,68 @@ pub(crate) async fn attempts<C: ClientSide>(
     }
 }
 
-/// What [`pick`] comes to for nearly all first attempts, without a future.
+/// A target for an attempt, the service that it is made for, and when it begins.
+type Picked = (Arc<Service>, InFlight, Instant);
+
+/// What asking for a target came to.
+enum Asked {
+    Picked(Picked),
+    /// The pool is of a newer document, in which the service may be another one: ask again.
+    Newer,
+    /// Ask again when the pool has changed since this version, or after a moment.
+    Tried(Arc<Service>, u64),
+    /// Ask again when there is something to pick.
+    Hold(Arc<Service>),
+}
+
+/// Asks for a target. `again`: it is not the request's first look.
 #[inline]
-fn pick_at_once(request: &Request, tried: &Tried) -> Option<(Arc<Service>, InFlight, Instant)> {
-    if !tried.is_empty() || request.record.attempts > 0 || request.record.held > Duration::ZERO {
-        return None;
+fn ask(request: &Request, tried: &Tried, again: bool) -> Result<Asked, Failure> {
+    let (service, generation) = current_service(request, again)?;
+    if service.unresolved {
+        return Err(Failure::NameNotResolved);
     }
-    let service = request.service().filter(|service| !service.unresolved)?;
-    // It begins where the request does: a look at the clock costs more than what lies between.
-    let now = request.record.asked;
-    let ask = Ask { tried: &[], now, key: 0 };
+    // The first attempt begins where the request does: a look at the clock costs more than what lies between.
+    let now = if again { request.worker.now() } else { request.record.asked };
+    let ask = Ask { tried, now, key: 0 };
+    let newer = |pool: u64| pool > generation;
     match request.worker.with_rng(|rng| service.upstream.acquire(&ask, rng)) {
-        Acquired::Got(in_flight) if in_flight.generation() <= request.generation() => {
-            Some((Arc::clone(service), in_flight, now))
+        Acquired::Got(in_flight) if newer(in_flight.generation()) => Ok(Asked::Newer),
+        Acquired::Got(in_flight) => Ok(Asked::Picked((service, in_flight, now))),
+        Acquired::Tried { version } => Ok(Asked::Tried(service, version)),
+        Acquired::Empty { hold: true } => Ok(Asked::Hold(service)),
+        Acquired::Full | Acquired::Empty { hold: false } if !again && newer(service.upstream.pool().generation()) => {
+            Ok(Asked::Newer)
         }
-        _ => None,
+        Acquired::Full | Acquired::Empty { hold: false } => Err(Failure::NoTarget),
     }
 }
 
-/// A target for the next attempt, the service that it is made for, and when it begins.
-async fn pick<C: ClientSide>(
+/// Waits and asks again until a target is picked.
+async fn ask_until_picked<C: ClientSide>(
+    mut asked: Asked,
     request: &mut Request,
     client: &mut C,
     slot: &Slot,
     hold: &mut Hold,
     tried: &mut Tried,
-) -> Result<(Arc<Service>, InFlight, Instant), Failure> {
-    let worker = Rc::clone(&request.worker);
-    let mut again = !tried.is_empty() || request.record.held > Duration::ZERO;
+) -> Result<Picked, Failure> {
     loop {
-        let (service, generation) = current_service(request, again)?;
-        if service.unresolved {
-            return Err(Failure::NameNotResolved);
-        }
-        let now = worker.now();
-        let ask = Ask { tried, now, key: 0 };
-        match worker.with_rng(|rng| service.upstream.acquire(&ask, rng)) {
-            // A pool that is newer than the service: the service may be another one now, too.
-            Acquired::Got(in_flight) if in_flight.generation() > generation => again = true,
-            Acquired::Got(in_flight) => return Ok((service, in_flight, now)),
-            Acquired::Tried { version } => {
-                again = true;
+        match asked {
+            Asked::Picked(picked) => return Ok(picked),
+            Asked::Newer => {}
+            Asked::Tried(service, version) => {
                 hold::next_change(request, &service.upstream, version, client, slot).await?;
                 tried.clear();
             }
-            Acquired::Empty { hold: true } => {
-                again = true;
-                hold.wait(request, &service.upstream, client, slot).await?;
-            }
-            // Its pool may be of a newer document, in which the service is another one.
-            Acquired::Full | Acquired::Empty { hold: false }
-                if !again && service.upstream.pool().generation() > generation =>
-            {
-                again = true;
-            }
-            Acquired::Full | Acquired::Empty { hold: false } => return Err(Failure::NoTarget),
+            Asked::Hold(service) => hold.wait(request, &service.upstream, client, slot).await?,
         }
+        asked = ask(request, tried, true)?;
     }
 }
 
 /// The request's service, and the generation of the snapshot that it is of. Where that document may not be the one any more
-/// that the pool was made for (`again`: it was tried or held before), its namesake in the present one: protocol, TLS, Host
+/// that the pool was made for (`again`: this is not its first look), its namesake in the present one: protocol, TLS, Host
 /// and timeouts must fit the targets that the pool has now.
 fn current_service(request: &Request, again: bool) -> Result<(Arc<Service>, u64), Failure> {
     let own = request.service().ok_or(Failure::NoService)?;

@@ -1,16 +1,13 @@
 //! Whose a listening socket is. `SO_REUSEPORT` asks only whether both sides are the same user's; that every socket is this
 //! process's own is told by the kernel's list of them.
 
+use procfs::ProcError;
+use procfs::net::{TcpNetEntry, TcpState};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 
 /// What the kernel calls a socket, as long as it is open.
 pub(crate) type SocketId = u64;
-
-/// The kernel's lists of this network's TCP sockets.
-const LISTS: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
-/// `TCP_LISTEN`, as the lists write it.
-const LISTEN: &str = "0A";
 
 /// What the kernel calls this socket.
 pub(super) fn id(socket: &TcpListener) -> io::Result<SocketId> {
@@ -22,22 +19,26 @@ pub(super) fn id(socket: &TcpListener) -> io::Result<SocketId> {
 /// # Errors
 /// Somebody else does, or that cannot be told.
 pub(super) fn all_ours(address: SocketAddr, ours: &[SocketId]) -> io::Result<()> {
-    let mut read = 0;
-    for list in LISTS {
-        // Where IPv6 is off there is no list of it.
-        let Ok(text) = std::fs::read_to_string(list) else { continue };
-        read += 1;
-        let taken = listening(&text).find(|(other, id)| overlap(*other, address) && !ours.contains(id));
-        if let Some((other, _)) = taken {
-            return Err(in_use(format!("another process listens on {other}")));
+    let mut lists = Vec::new();
+    for list in [procfs::net::tcp(), procfs::net::tcp6()] {
+        match list {
+            Ok(list) => lists.push(list),
+            // Where IPv6 is off there is no list of it.
+            Err(ProcError::NotFound(_)) => {}
+            Err(error) => {
+                return Err(in_use(format!(
+                    "it overlaps an address of ours, and who else listens there is not known: {error}"
+                )));
+            }
         }
     }
-    if read == 0 {
+    if lists.is_empty() {
         let text = "it overlaps an address of ours, and without /proc nobody can tell whether the rest of it is free: restart \
                     the gateway to move there";
         return Err(in_use(text.to_owned()));
     }
-    Ok(())
+    let taken = listening(lists).find(|(other, id)| overlap(*other, address) && !ours.contains(id));
+    taken.map_or(Ok(()), |(other, _)| Err(in_use(format!("another process listens on {other}"))))
 }
 
 fn in_use(text: String) -> io::Error {
@@ -45,26 +46,9 @@ fn in_use(text: String) -> io::Error {
 }
 
 /// Sockets that listen, with their addresses.
-fn listening(list: &str) -> impl Iterator<Item = (SocketAddr, SocketId)> {
-    list.lines().skip(1).filter_map(|line| {
-        let mut fields = line.split_ascii_whitespace();
-        let (ip, port) = fields.nth(1)?.split_once(':')?;
-        // Past the peer; then queues, timer, retransmits, user, timeout.
-        let state = fields.nth(1)?;
-        let id = fields.nth(5)?.parse().ok()?;
-        let address = SocketAddr::new(ip_of(ip)?, u16::from_str_radix(port, 16).ok()?);
-        (state == LISTEN).then_some((address, id))
-    })
-}
-
-/// The lists write words of 32 bits as numbers of this machine.
-fn ip_of(hex: &str) -> Option<IpAddr> {
-    let words = hex.as_bytes().chunks(8).map(|word| u32::from_str_radix(std::str::from_utf8(word).ok()?, 16).ok());
-    let bytes: Vec<u8> = words.collect::<Option<Vec<u32>>>()?.into_iter().flat_map(u32::to_ne_bytes).collect();
-    match <[u8; 4]>::try_from(&*bytes) {
-        Ok(four) => Some(Ipv4Addr::from(four).into()),
-        Err(_) => <[u8; 16]>::try_from(&*bytes).ok().map(|sixteen| Ipv6Addr::from(sixteen).into()),
-    }
+fn listening(lists: Vec<Vec<TcpNetEntry>>) -> impl Iterator<Item = (SocketAddr, SocketId)> {
+    let listens = |entry: &TcpNetEntry| entry.state == TcpState::Listen;
+    lists.into_iter().flatten().filter(listens).map(|entry| (entry.local_address, entry.inode))
 }
 
 /// Whether a connection could reach both.
@@ -87,8 +71,8 @@ mod tests {
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
         let _client = std::net::TcpStream::connect(address).unwrap();
-        let text = std::fs::read_to_string(LISTS[0]).unwrap();
-        let found: Vec<_> = listening(&text).filter(|(other, _)| *other == address).collect();
+        let found: Vec<_> =
+            listening(vec![procfs::net::tcp().unwrap()]).filter(|(other, _)| *other == address).collect();
         assert_eq!(found, [(address, id(&socket).unwrap())]);
     }
 

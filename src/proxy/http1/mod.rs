@@ -168,16 +168,22 @@ async fn read_head(
     let limits = &snapshot.settings.head_limits;
     let whole = parse_request(buffer.data(), limits, head);
     if let Ok(Some(end)) = whole {
-        buffer.advance(end);
-        if buffer.is_empty()
-            && let Some(buffer) = input.take()
-        {
-            worker.buffers.put(buffer);
-        }
+        used(worker, input, end);
         return Read::Head { late: false };
     }
     drop(snapshot);
     Box::pin(read_slow_head(worker, stream, slot, input, head)).await
+}
+
+/// Takes bytes off the input, and gives its buffer back when nothing is left in it.
+fn used(worker: &Worker, input: &mut Option<Buffer>, count: usize) {
+    let Some(mut buffer) = input.take() else { return };
+    buffer.advance(count);
+    if buffer.is_empty() {
+        worker.buffers.put(buffer);
+    } else {
+        *input = Some(buffer);
+    }
 }
 
 /// Reads a head that is not there as a whole, or not a good one.
@@ -200,12 +206,7 @@ async fn read_slow_head(
             Ok(Some(range)) => {
                 let end = range.end;
                 let parsed = parse_request(buffer.data(), &limits, head);
-                buffer.advance(end);
-                if buffer.is_empty()
-                    && let Some(buffer) = input.take()
-                {
-                    worker.buffers.put(buffer);
-                }
+                used(worker, input, end);
                 return match parsed {
                     Ok(Some(_)) => Read::Head { late: true },
                     Ok(None) => Read::Failed(Failure::BadRequest(HeadError::StartLine)),

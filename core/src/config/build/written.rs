@@ -31,11 +31,7 @@ impl Builder<'_> {
             Value::Map(entries) => {
                 for (key, item) in entries {
                     // RFC 6901's escapes.
-                    let mut key = key.replace('~', "~0").replace('/', "~1");
-                    // Printed as they are matched: in lower case.
-                    if pointer.starts_with("/routes/") && pointer.ends_with("/headers") {
-                        key.make_ascii_lowercase();
-                    }
+                    let key = key.replace('~', "~0").replace('/', "~1");
                     self.note_item(item, &format!("{pointer}/{key}"));
                 }
             }

@@ -74,10 +74,26 @@ pub fn show_references(document: &Document, part: &str, out: &mut Value) {
                 service.retain(|name, _| !["protocol", "host", "port", "path"].contains(&name.as_str()));
                 service.insert("url".to_owned(), text);
             }
-        } else if let Some(slot) = out.pointer_mut(pointer) {
+        } else if let Some(slot) = slot(out, pointer) {
             *slot = text;
         }
     }
+}
+
+/// What a pointer leads to. A key may be printed in another case than it was written in, as names of fields are: a value
+/// must not be shown for that.
+fn slot<'a>(out: &'a mut Value, pointer: &str) -> Option<&'a mut Value> {
+    pointer.split('/').skip(1).try_fold(out, |at, step| match at {
+        Value::Object(map) => {
+            let step = step.replace("~1", "/").replace("~0", "~");
+            let is_there = map.contains_key(&step);
+            let other_case = || map.keys().find(|key| key.eq_ignore_ascii_case(&step)).cloned();
+            let key = if is_there { step } else { other_case()? };
+            map.get_mut(&key)
+        }
+        Value::Array(list) => list.get_mut(step.parse::<usize>().ok()?),
+        _ => None,
+    })
 }
 
 fn object(value: Value) -> Map<String, Value> {

@@ -52,7 +52,7 @@ fn read(bytes: &[u8], limits: &HeadLimits, into: &mut RequestHead) -> Result<usi
     while let Some(line) = tokens.line()? {
         read_field(tokens.bytes, line, &mut options, into)?;
     }
-    if tokens.at - line_end > limits.headers || tokens.at > HEAD_BYTES_MAX {
+    if tokens.at - line_end > limits.headers {
         return Err(HeadError::HeadersTooLarge.into());
     }
     if into.store.fields.len() > limits.count {

@@ -3,7 +3,6 @@
 use super::framing::{ConnectionOptions, check_transfer_encoding};
 use super::tokens::{Line, Stop, Tokens};
 use crate::protocol::head::{ResponseHead, Span};
-use crate::protocol::message::HEAD_BYTES_MAX;
 use crate::protocol::{BodyLength, HeadError, Known, Method, syntax};
 
 /// Reads the head that `bytes` begin with, of a response to a request of that method, into `into`, in place of what that
@@ -34,16 +33,11 @@ fn read(bytes: &[u8], request: Method, into: &mut ResponseHead) -> Result<usize,
     if into.status < 100 {
         return Err(HeadError::Status.into());
     }
-    if tokens.at > HEAD_BYTES_MAX {
-        return Err(HeadError::HeadersTooLarge.into());
-    }
+    tokens.in_bounds()?;
     into.status_line = Span::new("HTTP/1.1 ".len(), tokens.at);
     let mut options = ConnectionOptions::default();
     while let Some(line) = tokens.line()? {
         read_field(tokens.bytes, line, &mut options, into)?;
-    }
-    if tokens.at > HEAD_BYTES_MAX {
-        return Err(HeadError::HeadersTooLarge.into());
     }
     into.store.bytes.extend_from_slice(&tokens.bytes[..tokens.at]);
     read_framing(request, options, into)?;

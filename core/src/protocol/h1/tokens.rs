@@ -64,7 +64,7 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    fn expect(&mut self, byte: u8, error: HeadError) -> Result<(), Stop> {
+    fn take(&mut self, byte: u8, error: HeadError) -> Result<(), Stop> {
         if self.bytes.get(self.at) != Some(&byte) {
             return Err(self.unexpected(error));
         }
@@ -79,7 +79,7 @@ impl<'a> Tokens<'a> {
         if end == 0 {
             return Err(self.unexpected(HeadError::StartLine));
         }
-        self.expect(b' ', HeadError::StartLine)?;
+        self.take(b' ', HeadError::StartLine)?;
         Ok(end)
     }
 
@@ -95,7 +95,7 @@ impl<'a> Tokens<'a> {
         if !target.is_ascii() && std::str::from_utf8(target).is_err() {
             return Err(HeadError::StartLine.into());
         }
-        self.expect(b' ', HeadError::StartLine)?;
+        self.take(b' ', HeadError::StartLine)?;
         Ok(end)
     }
 
@@ -130,12 +130,18 @@ impl<'a> Tokens<'a> {
         }
         // The phrase may be missing, and its space with it.
         if self.peek()? != b'\r' {
-            self.expect(b' ', HeadError::StartLine)?;
+            self.take(b' ', HeadError::StartLine)?;
             self.at = skip_text(self.bytes, self.at);
         }
-        self.expect(b'\r', HeadError::StartLine)?;
-        self.expect(b'\n', HeadError::StartLine)?;
+        self.take(b'\r', HeadError::StartLine)?;
+        self.take(b'\n', HeadError::StartLine)?;
         Ok((version, status))
+    }
+
+    /// That every place up to here fits `u16`.
+    #[inline]
+    pub(super) fn in_bounds(&self) -> Result<(), Stop> {
+        if self.at > HEAD_BYTES_MAX { Err(HeadError::HeadersTooLarge.into()) } else { Ok(()) }
     }
 
     /// The next field line, or `None` after the empty line that ends the head.
@@ -145,30 +151,27 @@ impl<'a> Tokens<'a> {
         let start = self.at;
         if bytes.get(start) == Some(&b'\r') {
             self.at += 1;
-            self.expect(b'\n', HeadError::FieldName)?;
-            return Ok(None);
+            self.take(b'\n', HeadError::FieldName)?;
+            return self.in_bounds().map(|()| None);
         }
         let name_end = skip_token(bytes, start);
         self.at = name_end;
         if name_end == start {
             return Err(self.unexpected(HeadError::FieldName));
         }
-        self.expect(b':', HeadError::FieldName)?;
+        self.take(b':', HeadError::FieldName)?;
         let mut value_start = self.at;
         while let Some(b' ' | b'\t') = bytes.get(value_start) {
             value_start += 1;
         }
         self.at = skip_text(bytes, value_start);
         let mut value_end = self.at;
-        self.expect(b'\r', HeadError::FieldValue)?;
-        self.expect(b'\n', HeadError::FieldValue)?;
+        self.take(b'\r', HeadError::FieldValue)?;
+        self.take(b'\n', HeadError::FieldValue)?;
         while value_end > value_start && matches!(bytes.get(value_end - 1), Some(b' ' | b'\t')) {
             value_end -= 1;
         }
-        // Every place in a head fits `u16`.
-        if self.at > HEAD_BYTES_MAX {
-            return Err(HeadError::HeadersTooLarge.into());
-        }
+        self.in_bounds()?;
         Ok(Some(Line { start, name_end, value_start, value_end, end: self.at }))
     }
 }
