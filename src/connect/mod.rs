@@ -11,7 +11,7 @@ mod stream;
 mod tcp_info;
 
 pub use counted::{Counted, connections_to_targets};
-pub use http2::{Http2Connections, Http2Place, LocalExecutor, Pipe, PipeBody, handshake, pipe};
+pub use http2::{Http2Connections, Http2Place, STREAM_WINDOW, handshake, poll_room};
 pub use idle::{IdlePool, TargetConnection};
 pub use stream::Stream;
 pub use tcp_info::bytes_acknowledged;

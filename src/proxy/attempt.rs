@@ -215,7 +215,7 @@ impl<C: ClientSide> Attempt<'_, C> {
                 let parts = forward::request_parts(self.request, self.service, &target);
                 let parts = parts.map_err(before_sending)?;
                 let asked = (self.request.head.method, self.request.head.body);
-                Exchange::Http2(Box::new(Http2Exchange::new(place, parts, asked)))
+                Exchange::Http2(Box::new(Http2Exchange::new(&worker, place, parts, asked)))
             }
         };
         let mut head = worker.take_response();

@@ -207,6 +207,12 @@ impl Buffers {
         }
     }
 
+    /// Counts bytes that lie elsewhere among the lent ones, while [`Window::fill`] says so.
+    #[must_use]
+    pub(crate) fn window(&self, size: usize) -> Window {
+        Window { size, filled: Cell::new(false), lent: Rc::clone(&self.lent) }
+    }
+
     /// Bytes of the buffers that are lent at this moment.
     #[inline]
     #[must_use]
@@ -281,6 +287,31 @@ impl Buffers {
             }
         }
         Poll::Ready(Some(buffer))
+    }
+}
+
+/// What a peer may have sent already and nobody took yet: it lies in `h2`, where only its bound is known.
+pub(crate) struct Window {
+    size: usize,
+    filled: Cell<bool>,
+    lent: Rc<Cell<usize>>,
+}
+
+impl Window {
+    /// Whether it may hold anything.
+    pub(crate) fn fill(&self, filled: bool) {
+        let lent = self.lent.get();
+        match (self.filled.replace(filled), filled) {
+            (false, true) => self.lent.set(lent + self.size),
+            (true, false) => self.lent.set(lent.saturating_sub(self.size)),
+            _ => {}
+        }
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        self.fill(false);
     }
 }
 

@@ -5,7 +5,7 @@ use super::request::Request;
 use crate::snapshot::{HostRule, Service};
 use http::{HeaderName, HeaderValue, Method, Uri, request::Parts};
 use plimsoll_core::protocol::forward::{ForwardRequest, each_request_field, write_request};
-use plimsoll_core::protocol::{Version, uri};
+use plimsoll_core::protocol::uri;
 use plimsoll_core::upstream::Target;
 
 /// The Host that a target is asked by.
@@ -28,7 +28,7 @@ pub(crate) fn request(request: &Request, service: &Service, target: &Target) -> 
     out
 }
 
-/// The head as hyper takes it, for a target that speaks HTTP/2.
+/// The head as `h2` takes it, for a target that speaks HTTP/2.
 ///
 /// # Errors
 /// What HTTP/2 cannot carry.
@@ -89,8 +89,7 @@ fn with_forward<T>(
         request_id: settings.headers.request_id.then_some(&request.record.id[..]),
         upgrade: head.upgrade,
         body: head.body,
-        // hyper answers nothing interim to HTTP/2 clients, so they are not made to wait for it.
-        expect_continue: head.expect_continue && head.version != Version::Http2,
+        expect_continue: head.expect_continue,
     });
     if let Some(path) = joined {
         request.worker.buffers.put_head(path);

@@ -27,10 +27,6 @@ pub(crate) enum Interrupt {
     Drained,
 }
 
-/// Ticks after which a stream that was interrupted and never asked is taken for stuck: hyper does not ask for more of an
-/// answer while the client gives it no window.
-const STUCK: u32 = 20;
-
 /// What a slot's connection is doing, which decides how a drain treats it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -52,10 +48,6 @@ struct Entry {
     /// Tick at which the request ends; 0: none.
     request_deadline: Cell<u32>,
     interrupt: Cell<Option<Interrupt>>,
-    /// Tick of the interruption.
-    interrupted: Cell<u32>,
-    /// The slot of the connection that a stream is on.
-    connection: RefCell<Option<Rc<Self>>>,
     waker: RefCell<Option<Waker>>,
     target: RefCell<Option<Arc<Target>>>,
     role: Cell<Role>,
@@ -101,15 +93,6 @@ impl Slots {
         Slot { slots: Rc::clone(self), entry, index }
     }
 
-    /// A new slot for a stream of a connection. A stream that is interrupted and does not end by it ends the connection:
-    /// the one way to be rid of a client that lets nothing through.
-    #[must_use]
-    pub(crate) fn open_on(self: &Rc<Self>, connection: &Slot) -> Slot {
-        let slot = self.open();
-        *slot.entry.connection.borrow_mut() = Some(Rc::clone(&connection.entry));
-        slot
-    }
-
     /// The current tick, from 1.
     #[must_use]
     pub(crate) fn tick(&self) -> u32 {
@@ -129,14 +112,9 @@ impl Slots {
         for entry in self.entries.borrow().iter() {
             let due = |deadline: &Cell<u32>| deadline.get() != 0 && deadline.get() <= now;
             if due(&entry.deadline) {
-                entry.interrupt_with(Interrupt::TimedOut, now);
+                entry.interrupt_with(Interrupt::TimedOut);
             } else if due(&entry.request_deadline) {
-                entry.interrupt_with(Interrupt::RequestTimedOut, now);
-            } else if entry.interrupt.get().is_some_and(|why| why != Interrupt::GivenUp)
-                && now.saturating_sub(entry.interrupted.get()) > STUCK
-                && let Some(connection) = entry.connection.borrow_mut().take()
-            {
-                connection.interrupt_with(Interrupt::GivenUp, now);
+                entry.interrupt_with(Interrupt::RequestTimedOut);
             }
         }
     }
@@ -147,7 +125,7 @@ impl Slots {
             let cut_off =
                 entry.target.borrow().as_ref().is_some_and(|target| target.causes().intersects(Causes::CUT_OFF));
             if cut_off {
-                entry.interrupt_with(Interrupt::GivenUp, self.now.get());
+                entry.interrupt_with(Interrupt::GivenUp);
             }
         }
     }
@@ -156,7 +134,7 @@ impl Slots {
     pub(crate) fn drain(&self, role: Role) {
         for entry in self.entries.borrow().iter() {
             if entry.role.get() == role {
-                entry.interrupt_with(Interrupt::Drained, self.now.get());
+                entry.interrupt_with(Interrupt::Drained);
             }
         }
     }
@@ -175,9 +153,8 @@ impl Slots {
 }
 
 impl Entry {
-    fn interrupt_with(&self, why: Interrupt, now: u32) {
+    fn interrupt_with(&self, why: Interrupt) {
         self.deadline.set(0);
-        self.interrupted.set(now);
         if why == Interrupt::RequestTimedOut {
             self.request_deadline.set(0);
         }
@@ -258,7 +235,6 @@ impl Drop for Slot {
         entry.role.set(Role::None);
         entry.waker.borrow_mut().take();
         entry.target.borrow_mut().take();
-        entry.connection.borrow_mut().take();
         self.slots.free.borrow_mut().push(self.index);
     }
 }
@@ -314,20 +290,6 @@ mod tests {
         slots.sweep();
         assert!(poll(&slot).is_pending());
         assert_eq!(slots.len(), 1);
-    }
-
-    #[test]
-    fn a_stream_that_stays_interrupted_ends_its_connection() {
-        let slots = Rc::new(Slots::default());
-        let connection = slots.open();
-        let stream = slots.open_on(&connection);
-        stream.arm(Duration::ZERO);
-        for _ in 0..=STUCK + 1 {
-            assert!(poll(&connection).is_pending());
-            slots.sweep();
-        }
-        slots.sweep();
-        assert_eq!(poll(&connection), Poll::Ready(Interrupt::GivenUp));
     }
 
     #[test]

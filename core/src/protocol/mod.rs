@@ -5,7 +5,7 @@
 //! ways is refused. A head keeps the bytes it came with, and its fields as spans into them ([`head`]); forwarding
 //! ([`forward`]) copies lines that stay in runs, and heads of HTTP/2 become the same thing at the edge.
 //!
-//! Deliberately not here: sockets, buffers' lifetimes, time, HTTP/2's frames (hyper's), and a map of headers.
+//! Deliberately not here: sockets, buffers' lifetimes, time, HTTP/2's frames (`h2`'s), and a map of headers.
 
 pub mod answer;
 mod error;

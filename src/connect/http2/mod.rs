@@ -1,58 +1,52 @@
-//! Connections to targets that speak HTTP/2, by hyper: few a target, profile and worker, shared by its requests.
+//! HTTP/2 over `h2`: what both sides of it need, and connections to targets, few a target, profile and worker, shared by
+//! its requests.
 
-mod pipe;
+mod room;
 
-pub use pipe::{Pipe, PipeBody, pipe};
+pub use room::poll_room;
 
 use super::TargetConnection;
-use hyper::client::conn::http2::{self, SendRequest};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use bytes::Bytes;
+use h2::client::{self, SendRequest};
 use plimsoll_core::model::{Cause, Causes};
 use plimsoll_core::upstream::Target;
 use rustc_hash::FxHashMap;
+use socket2::{SockRef, TcpKeepalive};
 use std::cell::{Cell, RefCell};
-use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-/// Runs hyper's tasks on the worker's own thread, so that nothing has to be `Send`.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct LocalExecutor;
-
-impl<F> hyper::rt::Executor<F> for LocalExecutor
-where
-    F: Future + 'static,
-    F::Output: 'static,
-{
-    fn execute(&self, future: F) {
-        drop(tokio::task::spawn_local(future));
-    }
-}
-
 /// Stream window of a response, bytes. One connection carries many streams, so its own window is larger.
-const STREAM_WINDOW: u32 = 256 << 10;
+pub const STREAM_WINDOW: u32 = 256 << 10;
 /// Connection window, bytes.
 const CONNECTION_WINDOW: u32 = 1 << 20;
-/// A connection whose target does not answer a PING for so long is given up: a target that vanished sends no FIN.
-const PING_INTERVAL: Duration = Duration::from_secs(20);
 
-/// Requests that a connection carries at a time; those that come then get another one. Servers should allow as many at least
-/// (RFC 9113 §5.1.2), and what is over a target's limit would wait in hyper, in a queue without a bound.
-const STREAMS: u32 = 100;
+/// Requests that a connection carries at a time, where its target does not allow fewer; those that come then get another
+/// one. Servers should allow as many at least (RFC 9113 §5.1.2), and so many may go before their SETTINGS came.
+const STREAMS: usize = 100;
+
+/// A target that vanished sends no FIN, and what is silent for so long is asked by the kernel whether it is there. Not by
+/// PING: gRPC's servers end the connection of a client that sends more than two of those in five minutes (gRPC's proposal
+/// A8).
+const SILENCE: Duration = Duration::from_secs(20);
+/// Between the kernel's questions; how many stay without an answer before the connection is given up.
+const ASKED_EVERY: Duration = Duration::from_secs(5);
+const ASKED: u32 = 4;
 
 /// A request's place on a connection that it shares. Free again when dropped.
 #[derive(Debug)]
 pub struct Http2Place {
     /// Takes the request.
-    pub sender: SendRequest<PipeBody>,
+    pub sender: SendRequest<Bytes>,
     /// Whether others were sent over the connection before.
     pub reused: bool,
-    streams: Rc<Cell<u32>>,
+    streams: Rc<Cell<usize>>,
 }
 
 impl Http2Place {
-    fn new(sender: SendRequest<PipeBody>, reused: bool, streams: &Rc<Cell<u32>>) -> Self {
+    fn new(sender: SendRequest<Bytes>, reused: bool, streams: &Rc<Cell<usize>>) -> Self {
         streams.set(streams.get() + 1);
         Self { sender, reused, streams: Rc::clone(streams) }
     }
@@ -65,8 +59,22 @@ impl Drop for Http2Place {
 }
 
 struct Connection {
-    sender: SendRequest<PipeBody>,
-    streams: Rc<Cell<u32>>,
+    sender: SendRequest<Bytes>,
+    streams: Rc<Cell<usize>>,
+}
+
+impl Connection {
+    /// Whether it may carry new requests: it has not ended, nor said that it will.
+    fn is_open(&mut self) -> bool {
+        // Never pending: only what is sent over this very handle would make it wait, and all is sent over its clones.
+        !matches!(self.sender.poll_ready(&mut Context::from_waker(Waker::noop())), Poll::Ready(Err(_)))
+    }
+
+    /// Whether there is room for another request: what is over the target's own limit would wait in `h2`.
+    fn has_place(&self) -> bool {
+        let streams = self.streams.get();
+        streams < STREAMS && streams < self.sender.current_max_send_streams()
+    }
 }
 
 struct Entry {
@@ -86,13 +94,13 @@ impl Http2Connections {
     pub fn get(&self, target: &Arc<Target>, profile: u64) -> Option<Http2Place> {
         let mut entries = self.entries.borrow_mut();
         let entry = entries.get_mut(&(Arc::as_ptr(target) as usize, profile))?;
-        entry.connections.retain(|connection| !connection.sender.is_closed());
-        let free = entry.connections.iter().find(|connection| connection.streams.get() < STREAMS)?;
+        entry.connections.retain_mut(Connection::is_open);
+        let free = entry.connections.iter().find(|connection| connection.has_place())?;
         Some(Http2Place::new(free.sender.clone(), true, &free.streams))
     }
 
     /// Keeps a new connection for the requests that come; a place on it for the one that made it.
-    pub fn put(&self, target: &Arc<Target>, profile: u64, sender: SendRequest<PipeBody>) -> Http2Place {
+    pub fn put(&self, target: &Arc<Target>, profile: u64, sender: SendRequest<Bytes>) -> Http2Place {
         let streams = Rc::default();
         let place = Http2Place::new(sender.clone(), false, &streams);
         let mut entries = self.entries.borrow_mut();
@@ -106,7 +114,7 @@ impl Http2Connections {
     /// Lets go of connections that closed, or lead to a target that went. Called once a tick.
     pub fn sweep(&self) {
         self.entries.borrow_mut().retain(|_, entry| {
-            entry.connections.retain(|connection| !connection.sender.is_closed());
+            entry.connections.retain_mut(Connection::is_open);
             !entry.connections.is_empty() && !entry.target.causes().intersects(Causes::CUT_OFF.with(Cause::Draining))
         });
     }
@@ -120,16 +128,26 @@ impl Http2Connections {
 /// Speaks HTTP/2 over a new connection. Its task runs on the worker until the connection ends.
 ///
 /// # Errors
-/// What hyper says of the handshake.
-pub async fn handshake(made: TargetConnection) -> hyper::Result<SendRequest<PipeBody>> {
+/// What `h2` says of the handshake.
+pub async fn handshake(made: TargetConnection) -> Result<SendRequest<Bytes>, h2::Error> {
     let TargetConnection { stream, counted, .. } = made;
-    let (sender, connection) = http2::Builder::new(LocalExecutor)
-        .timer(TokioTimer::new())
-        .initial_stream_window_size(STREAM_WINDOW)
+    if let Some(tcp) = stream.tcp() {
+        let asking = TcpKeepalive::new().with_time(SILENCE).with_interval(ASKED_EVERY).with_retries(ASKED);
+        let socket = SockRef::from(tcp);
+        let set = socket.set_tcp_keepalive(&asking).and_then(|()| {
+            // What was sent and is not acknowledged is given up as soon.
+            socket.set_tcp_user_timeout(Some(SILENCE + ASKED_EVERY * ASKED))
+        });
+        if let Err(error) = set {
+            tracing::debug!(%error, "a connection to a target is not watched over");
+        }
+    }
+    let (sender, connection) = client::Builder::new()
+        .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .keep_alive_interval(PING_INTERVAL)
-        .keep_alive_timeout(PING_INTERVAL)
-        .handshake(TokioIo::new(stream))
+        .initial_max_send_streams(STREAMS)
+        .enable_push(false)
+        .handshake(stream)
         .await?;
     drop(tokio::task::spawn_local(async move {
         if let Err(error) = connection.await {

@@ -19,7 +19,7 @@ use std::task::{Context, Poll};
 pub(crate) enum Exchange {
     /// Our own codec.
     Http1(Box<Http1Exchange>),
-    /// hyper's client.
+    /// A stream among others, over `h2`.
     Http2(Box<Http2Exchange>),
 }
 

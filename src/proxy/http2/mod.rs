@@ -1,115 +1,225 @@
-//! A client's connection that speaks HTTP/2, by hyper. Its heads become ours at the edge; from there on a request goes the
-//! same way as one over HTTP/1.
+//! A client's connection that speaks HTTP/2, over `h2`. Its heads become ours at the edge; from there on a request goes the
+//! same way as one over HTTP/1. Each stream is a task of its own; the connection's task moves the frames.
 
-mod body;
-mod rewind;
+mod head;
+mod heard;
+mod piece;
+mod respond;
 mod side;
 
-use super::answer::{self, Answer};
-use super::attempt::{self, Answered};
+use super::answer::Answer;
+use super::attempt;
 use super::client::Client;
 use super::failure::Failure;
 use super::record::Record;
 use super::request::Request;
 use super::route;
-use super::slots::{Interrupt, Role, Slot};
+use super::slots::{Interrupt, Role, Slot, TICK};
 use super::worker::Worker;
-use crate::connect::{LocalExecutor, Stream};
-use body::{AnswerBody, Streaming};
+use crate::connect::Stream;
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Response, StatusCode};
-use http_body::Body as _;
-use hyper::body::Incoming;
-use hyper::server::conn::http2;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use plimsoll_core::protocol::forward::each_response_field;
-use plimsoll_core::protocol::{HeadError, HeadLimits, Known, Method, RequestHead, ResponseHead};
-use rewind::Rewind;
+use h2::server::{self, SendResponse};
+use h2::{Reason, RecvStream};
+use heard::{Heard, KeepAlive};
+use piece::Piece;
+use plimsoll_core::protocol::Method;
 use side::Http2Side;
 use std::cell::Cell;
-use std::convert::Infallible;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// Window of a request's body, bytes; with `max_concurrent_streams` it bounds what a client can make us hold.
 const STREAM_WINDOW: u32 = 64 << 10;
 /// Window of a connection, bytes.
 const CONNECTION_WINDOW: u32 = 1 << 20;
-/// A client that does not answer a PING for so long is gone.
+/// A silent client is asked by PING whether it is there, and gone if it stays silent for so long again.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
+/// Ticks that a connection without streams is given to read its GOAWAY.
+const FAREWELL: u32 = 20;
 
 /// Serves a connection until it ends. `first` was read of it already.
 pub(crate) async fn serve(worker: &Rc<Worker>, stream: Stream, client: &Rc<Client>, first: Vec<u8>) {
     let snapshot = worker.snapshot();
     let settings = &snapshot.settings;
-    let requests = Rc::new(Cell::new(0_u32));
-    let slot = Rc::new(worker.slots.open());
-    let service = {
-        let (worker, client, requests) = (Rc::clone(worker), Rc::clone(client), Rc::clone(&requests));
-        let connection = Rc::clone(&slot);
-        service_fn(move |request| {
-            requests.set(requests.get().saturating_add(1));
-            let (worker, client) = (Rc::clone(&worker), Rc::clone(&client));
-            let slot = worker.slots.open_on(&connection);
-            async move { Ok::<_, Infallible>(handle(&worker, &client, slot, request).await) }
-        })
+    let slot = worker.slots.open();
+    let heard = Rc::default();
+    let mut handshake = pin!(
+        server::Builder::new()
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_concurrent_streams(settings.http2.max_concurrent_streams)
+            .max_header_list_size(settings.limits.request_headers.saturating_mul(2))
+            .handshake(Heard::new(first, stream, &heard))
+    );
+    slot.arm(settings.timeouts.client_idle);
+    let shaken = poll_fn(|cx| match handshake.as_mut().poll(cx) {
+        Poll::Ready(result) => Poll::Ready(Some(result)),
+        // It may not even have said that it speaks HTTP/2, and then hears no GOAWAY.
+        Poll::Pending => slot.poll(cx).map(|_| None),
+    });
+    let mut connection = match shaken.await {
+        Some(Ok(connection)) => connection,
+        Some(Err(error)) => return tracing::debug!(client = %client.printed, %error, "http/2 did not begin"),
+        None => return,
     };
-    let connection = http2::Builder::new(LocalExecutor)
-        .timer(TokioTimer::new())
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_concurrent_streams(settings.http2.max_concurrent_streams)
-        .max_header_list_size(settings.limits.request_headers.saturating_mul(2))
-        .keep_alive_interval(PING_INTERVAL)
-        .keep_alive_timeout(PING_INTERVAL)
-        .serve_connection(TokioIo::new(Rewind::new(first, stream)), service);
-    let mut connection = std::pin::pin!(connection);
-    let max_requests = settings.http2.max_requests_per_connection;
-    let max_age = settings.http2.max_connection_age;
-    let idle_timeout = settings.timeouts.client_idle;
-    drop(snapshot);
     slot.set_role(Role::Http2);
-    slot.arm(max_age.unwrap_or(idle_timeout));
-    let mut ending = false;
-    let mut seen = 0;
-    let ended = poll_fn(|cx| {
-        if let Poll::Ready(result) = connection.as_mut().poll(cx) {
-            return Poll::Ready(result);
-        }
-        let tired = requests.get() >= max_requests || worker.shared.is_draining();
-        let mut interrupt = slot.poll(cx);
-        if interrupt == Poll::Ready(Interrupt::TimedOut) && !ending && max_age.is_none() && requests.get() != seen {
-            // Requests came since: it was not idle.
-            seen = requests.get();
-            slot.arm(idle_timeout);
-            interrupt = slot.poll(cx);
-        }
-        match interrupt {
-            // The time for its streams to finish is over.
-            Poll::Ready(Interrupt::Drained) if ending => return Poll::Ready(Ok(())),
-            // A stream of it is stuck.
-            Poll::Ready(Interrupt::GivenUp) => return Poll::Ready(Ok(())),
-            // Nothing was ever asked: it may not even have said that it speaks HTTP/2, and then hears no GOAWAY.
-            Poll::Ready(Interrupt::TimedOut) if requests.get() == 0 => return Poll::Ready(Ok(())),
-            Poll::Pending if !tired => {}
-            _ if ending => {}
-            _ => {
-                ending = true;
-                connection.as_mut().graceful_shutdown();
-                slot.set_role(Role::Busy);
-                slot.forget();
-                slot.disarm();
-                cx.waker().wake_by_ref();
+    let ticks = |duration| worker.slots.after(duration) - worker.slots.tick();
+    let serving = Serving {
+        keep_alive: KeepAlive::new(connection.ping_pong(), heard),
+        connection,
+        worker,
+        client,
+        slot,
+        streams: Rc::new(Streams { open: Cell::new(0), last: Cell::new(worker.slots.tick()) }),
+        requests: 0,
+        max_requests: settings.http2.max_requests_per_connection,
+        ends_at: settings.http2.max_connection_age.map(|age| worker.slots.after(age)),
+        asks_at: worker.slots.after(PING_INTERVAL),
+        idle: ticks(settings.timeouts.client_idle),
+        ending: None,
+    };
+    drop(snapshot);
+    let mut serving = serving;
+    serving.arm();
+    if let Err(error) = poll_fn(|cx| serving.poll(cx)).await {
+        tracing::debug!(client = %client.printed, %error, "http/2 connection ended");
+    }
+}
+
+/// Streams of a connection whose tasks run.
+struct Streams {
+    open: Cell<usize>,
+    /// Tick at which one began or ended last.
+    last: Cell<u32>,
+}
+
+/// Counts a stream from here to its end.
+struct Counted(Rc<Streams>, Rc<Worker>);
+
+impl Counted {
+    fn new(streams: &Rc<Streams>, worker: &Rc<Worker>) -> Self {
+        streams.open.set(streams.open.get() + 1);
+        streams.last.set(worker.slots.tick());
+        Self(Rc::clone(streams), Rc::clone(worker))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.open.set(self.0.open.get().saturating_sub(1));
+        self.0.last.set(self.1.slots.tick());
+    }
+}
+
+/// A connection being served.
+struct Serving<'a> {
+    connection: server::Connection<Heard, Piece>,
+    keep_alive: KeepAlive,
+    worker: &'a Rc<Worker>,
+    client: &'a Rc<Client>,
+    slot: Slot,
+    streams: Rc<Streams>,
+    requests: u32,
+    max_requests: u32,
+    /// Tick at which it is old enough.
+    ends_at: Option<u32>,
+    /// Tick at which the client is looked for.
+    asks_at: u32,
+    /// Ticks without a stream that are enough.
+    idle: u32,
+    /// Tick at which it was told that it ends.
+    ending: Option<u32>,
+}
+
+impl Serving<'_> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
+        loop {
+            match self.connection.poll_accept(cx) {
+                Poll::Ready(Some(Ok((asked, answer)))) => {
+                    self.begin(asked, answer);
+                    continue;
+                }
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error)),
+                Poll::Ready(None) => return Poll::Ready(Ok(())),
+                Poll::Pending => {}
+            }
+            if self.ending.is_none() && (self.requests >= self.max_requests || self.worker.shared.is_draining()) {
+                self.end();
+                continue;
+            }
+            match self.slot.poll(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Interrupt::TimedOut) => {
+                    if !self.look_around() {
+                        return Poll::Ready(Ok(()));
+                    }
+                    self.arm();
+                }
+                // The time for its streams to finish is over.
+                Poll::Ready(_) if self.ending.is_some() => return Poll::Ready(Ok(())),
+                Poll::Ready(_) => self.end(),
             }
         }
-        Poll::Pending
-    })
-    .await;
-    if let Err(error) = ended {
-        tracing::debug!(client = %client.printed, %error, "http/2 connection ended");
+    }
+
+    /// Serves a request in a task of its own.
+    fn begin(&mut self, asked: http::Request<RecvStream>, answer: SendResponse<Piece>) {
+        self.requests = self.requests.saturating_add(1);
+        let counted = Counted::new(&self.streams, self.worker);
+        let (worker, client) = (Rc::clone(self.worker), Rc::clone(self.client));
+        drop(tokio::task::spawn_local(async move {
+            handle(&worker, &client, asked, answer).await;
+            drop(counted);
+        }));
+    }
+
+    /// Says that it ends once its streams have.
+    fn end(&mut self) {
+        self.ending = Some(self.worker.slots.tick());
+        self.connection.graceful_shutdown();
+        // From here on a drain cuts it.
+        self.slot.set_role(Role::Busy);
+        self.slot.forget();
+        self.arm();
+    }
+
+    /// Tick at which it will have been without a stream for long enough, if none begins or goes on.
+    fn idle_at(&self) -> u32 {
+        let last = if self.streams.open.get() > 0 { self.worker.slots.tick() } else { self.streams.last.get() };
+        self.ending.map_or_else(|| last.saturating_add(self.idle), |since| since.max(last).saturating_add(FAREWELL))
+    }
+
+    /// Ends it, or has the client looked for, where it is time. False: it is over.
+    fn look_around(&mut self) -> bool {
+        let now = self.worker.slots.tick();
+        if self.asks_at <= now {
+            self.asks_at = self.worker.slots.after(PING_INTERVAL);
+            if !self.keep_alive.check() {
+                return false;
+            }
+        }
+        let idle = self.idle_at() <= now;
+        if self.ending.is_some() {
+            return !idle;
+        }
+        if idle || self.ends_at.is_some_and(|end| end <= now) {
+            self.end();
+        }
+        true
+    }
+
+    /// Wakes it when there is the next thing to look at.
+    fn arm(&self) {
+        let now = self.worker.slots.tick();
+        // While it has streams it is looked at as often: nobody tells when the last one ends.
+        let mut next = self.asks_at.min(self.idle_at());
+        if let (None, Some(end)) = (self.ending, self.ends_at) {
+            next = next.min(end);
+        }
+        self.slot.arm(TICK * next.saturating_sub(now));
     }
 }
 
@@ -117,108 +227,56 @@ pub(crate) async fn serve(worker: &Rc<Worker>, stream: Stream, client: &Rc<Clien
 async fn handle(
     worker: &Rc<Worker>,
     client: &Rc<Client>,
-    slot: Slot,
-    incoming: http::Request<Incoming>,
-) -> Response<AnswerBody> {
+    asked: http::Request<RecvStream>,
+    answer: SendResponse<Piece>,
+) {
+    let slot = worker.slots.open();
     let record = Record::new(worker);
-    let (parts, body) = incoming.into_parts();
+    let (parts, body) = asked.into_parts();
     let mut head = worker.take_request();
     let limits = worker.snapshot().settings.head_limits;
-    let read = read_head(&parts, body.is_end_stream(), &limits, &mut head);
+    let read = head::read(&parts, body.is_end_stream(), &limits, &mut head);
+    drop(parts);
     let mut request = Request::new(worker, client, head, record);
-    let mut side = Http2Side::new(body);
+    let mut side = Http2Side::new(worker, body, STREAM_WINDOW, answer);
     let routed = match read {
         Ok(()) => route::find(&mut request),
         Err(error) => Err(Failure::BadRequest(error)),
     };
-    if let Err(failure) = routed {
-        return refuse(request, failure);
+    match routed {
+        Ok(()) => request.enter_upstream(),
+        Err(failure) => return refuse(request, failure, &mut side),
     }
-    request.enter_upstream();
-    match Box::pin(attempt::attempts(&mut request, &mut side, &slot)).await {
-        Ok(answered) => respond(request, answered, side, slot),
-        Err(failure) => refuse(request, failure),
+    let answered = match attempt::attempts(&mut request, &mut side, &slot).await {
+        Ok(answered) => answered,
+        Err(failure) => return refuse(request, failure, &mut side),
+    };
+    if answered.head.status == 101 {
+        return refuse(request, Failure::BadResponse("an upgrade that was not asked for"), &mut side);
     }
-}
-
-/// hyper's head as ours.
-fn read_head(
-    parts: &http::request::Parts,
-    end_of_stream: bool,
-    limits: &HeadLimits,
-    head: &mut RequestHead,
-) -> Result<(), HeadError> {
-    let target = parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-    let authority = parts.uri.authority().map_or("", http::uri::Authority::as_str);
-    head.begin(parts.method.as_str().as_bytes(), target.as_bytes(), authority.as_bytes());
-    for (name, value) in &parts.headers {
-        head.push(name.as_str().as_bytes(), value.as_bytes())?;
-    }
-    head.finish_http2(end_of_stream, limits)
-}
-
-fn refuse(mut request: Request, failure: Failure) -> Response<AnswerBody> {
-    let answer = Answer::of(&failure, &request);
-    request.record.status = failure.row().status;
-    request.record.failure = Some(failure);
-    let mut response = Response::new(AnswerBody::Empty);
-    if let Some(answer) = answer {
-        *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
-        for (name, value) in answer.fields {
-            // Fields of a connection have no place in HTTP/2.
-            if name != "upgrade"
-                && let Ok(value) = HeaderValue::from_bytes(&value)
-            {
-                response.headers_mut().append(HeaderName::from_static(name), value);
-            }
-        }
-        if request.head.method != Method::Head {
-            request.record.bytes_out = answer.body.len() as u64;
-            *response.body_mut() = AnswerBody::Bytes(Some(Bytes::from(answer.body)));
-        }
+    if let Err(failure) = respond::respond(&mut request, answered, &mut side, &slot).await {
+        side.reset(Reason::INTERNAL_ERROR);
+        request.record.failure = Some(failure);
     }
     request.finish();
-    response
 }
 
-fn respond(mut request: Request, answered: Answered, side: Http2Side, slot: Slot) -> Response<AnswerBody> {
-    let Answered { head, exchange, in_flight, service, profile } = answered;
-    if head.status == 101 {
-        return refuse(request, Failure::BadResponse("an upgrade that was not asked for"));
-    }
-    request.record.status = head.status;
-    let mut response = Response::new(AnswerBody::Empty);
-    write_head(&request, &head, &mut response);
-    request.worker.put_response(head);
-    request.detach();
-    slot.arm(service.read_timeout);
-    let streaming = Streaming {
-        request: Some(request),
-        exchange: Some(exchange),
-        side,
-        slot,
-        in_flight,
-        profile,
-        read_timeout: service.read_timeout,
-        upload_failed: false,
-    };
-    *response.body_mut() = streaming.into_body();
-    response
-}
-
-fn write_head(request: &Request, head: &ResponseHead, response: &mut Response<AnswerBody>) {
-    *response.status_mut() = StatusCode::from_u16(head.status).unwrap_or(StatusCode::BAD_GATEWAY);
-    let headers = response.headers_mut();
-    each_response_field(head, &mut |name, value| {
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
-            headers.append(name, value);
+/// Answers with a failure.
+fn refuse(mut request: Request, failure: Failure, side: &mut Http2Side) {
+    request.record.status = failure.row().status;
+    if let Some(answer) = Answer::of(&failure, &request) {
+        let head = head::write_own(&request, &answer);
+        let has_body = request.head.method != Method::Head && !answer.body.is_empty();
+        if has_body {
+            request.record.bytes_out = answer.body.len() as u64;
         }
-    });
-    let mut added = request.worker.buffers.take_head();
-    answer::added(request, &mut added);
-    headers.extend(super::trailers::to_map(&added));
-    request.worker.buffers.put_head(added);
-    if head.known(Known::Date).is_none() {
-        request.worker.with_date(|date| headers.extend(super::trailers::to_map(date)));
+        let body = has_body.then(|| Piece::Bytes(Bytes::from(answer.body)));
+        if let Err(failure) = side.answer(head, body) {
+            request.record.failure = Some(failure);
+        }
+    } else {
+        side.reset(Reason::CANCEL);
     }
+    request.record.failure.get_or_insert(failure);
+    request.finish();
 }

@@ -1,52 +1,135 @@
 //! The client's side of one request over HTTP/2.
 
+use super::head;
+use super::piece::Piece;
 use crate::proxy::body::{ClientSide, Part};
+use crate::proxy::buffer::Window;
 use crate::proxy::failure::Failure;
 use crate::proxy::trailers;
 use crate::proxy::worker::Worker;
-use http_body::Body;
-use hyper::body::Incoming;
+use bytes::Bytes;
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream, SendStream};
+use http::{HeaderMap, Response, StatusCode};
 use plimsoll_core::protocol::ResponseHead;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-/// The stream's body. When the client resets the stream, hyper drops the request's task: nobody has to watch for it.
-pub(crate) struct Http2Side {
-    incoming: Option<Incoming>,
+/// Bytes of interim answers that a request may be given, about. They know no window, and so nothing else bounds them.
+const INTERIM_MAX: usize = 16 << 10;
+
+/// A stream, both ways.
+pub(super) struct Http2Side {
+    body: Option<RecvStream>,
+    window: Window,
+    answer: SendResponse<Piece>,
+    /// Once the answer has begun.
+    stream: Option<SendStream<Piece>>,
+    interim_left: usize,
 }
 
 impl Http2Side {
-    /// Over this body.
+    /// The request's body, with as much of it as the client may have sent unasked; the way of the answer.
     #[must_use]
-    pub(crate) fn new(incoming: Incoming) -> Self {
-        Self { incoming: Some(incoming) }
+    pub(super) fn new(worker: &Worker, body: RecvStream, window: u32, answer: SendResponse<Piece>) -> Self {
+        let window = worker.buffers.window(window as usize);
+        let body = (!body.is_end_stream()).then_some(body);
+        window.fill(body.is_some());
+        Self { body, window, answer, stream: None, interim_left: INTERIM_MAX }
+    }
+
+    /// Begins the answer, or gives all of it.
+    ///
+    /// # Errors
+    /// The client has gone.
+    pub(super) fn begin(&mut self, head: Response<()>, ended: bool) -> Result<(), Failure> {
+        self.stream = Some(self.answer.send_response(head, ended).map_err(|_| Failure::ClientGone)?);
+        Ok(())
+    }
+
+    /// Gives all of an answer, whatever room the client has: for short ones.
+    ///
+    /// # Errors
+    /// The client has gone.
+    pub(super) fn answer(&mut self, head: Response<()>, body: Option<Piece>) -> Result<(), Failure> {
+        self.begin(head, body.is_none())?;
+        body.map_or(Ok(()), |body| self.stream()?.send_data(body, true).map_err(|_| Failure::ClientGone))
+    }
+
+    /// The way of the answer's body, once it has begun.
+    ///
+    /// # Errors
+    /// It has not.
+    pub(super) fn stream(&mut self) -> Result<&mut SendStream<Piece>, Failure> {
+        self.stream.as_mut().ok_or(Failure::ClientGone)
+    }
+
+    /// Ends the answer, with trailers if there are any.
+    ///
+    /// # Errors
+    /// The client has gone.
+    pub(super) fn end(&mut self, trailers: Option<HeaderMap>) -> Result<(), Failure> {
+        let stream = self.stream()?;
+        let ended = match trailers {
+            Some(trailers) => stream.send_trailers(trailers),
+            None => stream.send_data(Piece::Bytes(Bytes::new()), true),
+        };
+        ended.map_err(|_| Failure::ClientGone)
+    }
+
+    fn send_interim(&mut self, interim: Response<()>) {
+        if let Err(error) = self.answer.send_informational(interim) {
+            // That the client has gone is found out where its answer is waited for.
+            tracing::debug!(%error, "an interim answer was not sent");
+        }
+    }
+
+    /// Cuts the stream.
+    pub(super) fn reset(&mut self, reason: Reason) {
+        self.answer.send_reset(reason);
     }
 }
 
 impl ClientSide for Http2Side {
     fn poll_part(&mut self, cx: &mut Context<'_>, _worker: &Worker) -> Poll<Result<Option<Part>, Failure>> {
-        let Some(incoming) = &mut self.incoming else { return Poll::Ready(Ok(None)) };
-        match ready!(Pin::new(incoming).poll_frame(cx)) {
-            None => {
-                self.incoming = None;
-                Poll::Ready(Ok(None))
-            }
-            Some(Err(_)) => Poll::Ready(Err(Failure::ClientGone)),
-            Some(Ok(frame)) => Poll::Ready(Ok(Some(match frame.into_data() {
-                Ok(data) => Part::Bytes(data),
-                Err(frame) => {
-                    self.incoming = None;
-                    Part::Trailers(trailers::from_map(frame.into_trailers().ok().as_ref()))
+        loop {
+            let Some(body) = &mut self.body else { return Poll::Ready(Ok(None)) };
+            let data = body.poll_data(cx);
+            // What comes while this waits is taken as it comes.
+            self.window.fill(data.is_ready());
+            if let Some(data) = ready!(data) {
+                let data = data.map_err(|_| Failure::ClientGone)?;
+                body.flow_control().release_capacity(data.len()).map_err(|_| Failure::ClientGone)?;
+                if data.is_empty() {
+                    continue;
                 }
-            }))),
+                return Poll::Ready(Ok(Some(Part::Bytes(data))));
+            }
+            let trailers = ready!(body.poll_trailers(cx)).map_err(|_| Failure::ClientGone)?;
+            self.body = None;
+            self.window.fill(false);
+            return Poll::Ready(Ok(trailers.map(|map| Part::Trailers(trailers::from_map(Some(&map))))));
         }
     }
 
-    fn interim(&mut self, _head: &ResponseHead) {}
+    fn interim(&mut self, head: &ResponseHead) {
+        let mut interim = Response::new(());
+        let size = head::write_interim(head, &mut interim);
+        if let Some(left) = self.interim_left.checked_sub(size) {
+            self.interim_left = left;
+            self.send_interim(interim);
+        }
+    }
 
-    fn send_continue(&mut self) {}
+    fn send_continue(&mut self) {
+        let mut interim = Response::new(());
+        *interim.status_mut() = StatusCode::CONTINUE;
+        self.send_interim(interim);
+    }
 
-    fn poll_gone(&mut self, _cx: &mut Context<'_>, _worker: &Worker) -> Poll<()> {
-        Poll::Pending
+    fn poll_gone(&mut self, cx: &mut Context<'_>, _worker: &Worker) -> Poll<()> {
+        match &mut self.stream {
+            None => self.answer.poll_reset(cx).map(|_| ()),
+            Some(stream) => stream.poll_reset(cx).map(|_| ()),
+        }
     }
 }

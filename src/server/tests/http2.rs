@@ -256,22 +256,6 @@ async fn a_drain_lets_streams_under_way_finish() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_opens_no_window_does_not_hold_its_stream_for_ever() {
-    let target = answering("HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: keep-alive\r\n\r\nmore");
-    let read_timeout = std::time::Duration::from_millis(300);
-    let fixture = Fixture::new(Options { targets: vec![target], read_timeout, ..Options::default() });
-    let mut stream = fixture.connect();
-    // SETTINGS_INITIAL_WINDOW_SIZE 0; then GET / with :authority `a`, by static entries and one literal.
-    let settings = frame(4, 0, 0, &[0, 4, 0, 0, 0, 0]);
-    let headers = frame(1, 5, 1, &[0x82, 0x84, 0x86, 0x41, 1, b'a']);
-    stream.write_all(&[b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &settings, &headers].concat()).unwrap();
-    let began = std::time::Instant::now();
-    let mut all = Vec::new();
-    std::io::Read::read_to_end(&mut stream, &mut all).unwrap();
-    assert!(began.elapsed() < std::time::Duration::from_secs(8), "{:?}", began.elapsed());
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn more_streams_than_a_connection_takes_get_another_one() {
     let target = echo_target().await;
     let fixture = Fixture::new(Options { targets: vec![target], protocol: Protocol::Grpc, ..Options::default() });

@@ -10,4 +10,5 @@ mod bodies;
 mod fixture;
 mod http2;
 mod plain;
+mod streams;
 mod trouble;

@@ -1,0 +1,312 @@
+//! What shows in HTTP/2's frames: interim answers, windows, and how streams and connections end.
+
+use super::fixture::{Fixture, Options, answering, read_until, serve};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use h2::client::{self, SendRequest};
+use h2::{Reason, RecvStream, SendStream};
+use http::{Request, Response};
+use plimsoll_core::config::{Limits, Protocol, Timeouts};
+use std::future::poll_fn;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\nhi";
+const INTERIM: &str = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\nConnection: close\r\n\r\n";
+
+type Ended = JoinHandle<Result<(), h2::Error>>;
+
+async fn client(address: SocketAddr, builder: &client::Builder) -> (SendRequest<Bytes>, Ended) {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (sender, connection) = builder.handshake(stream).await.unwrap();
+    (sender, tokio::spawn(connection))
+}
+
+async fn body(response: Response<RecvStream>) -> Result<Vec<u8>, h2::Error> {
+    let mut body = response.into_body();
+    let mut all = Vec::new();
+    while let Some(data) = body.data().await {
+        let data = data?;
+        body.flow_control().release_capacity(data.len())?;
+        all.extend_from_slice(&data);
+    }
+    Ok(all)
+}
+
+fn get() -> Request<()> {
+    Request::get("http://shop/").body(()).unwrap()
+}
+
+fn post() -> Request<()> {
+    Request::post("http://shop/").body(()).unwrap()
+}
+
+/// Servers over HTTP/2, a connection each; `handle` is given every request.
+async fn http2_target<F>(builder: h2::server::Builder, handle: F) -> SocketAddr
+where
+    F: Fn(usize, Request<RecvStream>, h2::server::SendResponse<Bytes>) + Clone + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        for number in 0.. {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (builder, handle) = (builder.clone(), handle.clone());
+            tokio::spawn(async move {
+                let mut connection = builder.handshake(stream).await.unwrap();
+                while let Some(Ok((request, answer))) = connection.accept().await {
+                    handle(number, request, answer);
+                }
+            });
+        }
+    });
+    address
+}
+
+fn answer_ok(mut answer: h2::server::SendResponse<Bytes>) {
+    let mut stream = answer.send_response(Response::new(()), false).unwrap();
+    stream.send_data(Bytes::from("hi"), true).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn interim_answers_reach_http_2_clients() {
+    let target = serve(|mut stream| {
+        read_until(&mut stream, "\r\n\r\n");
+        stream.write_all(INTERIM.repeat(2).as_bytes()).unwrap();
+        stream.write_all(OK.as_bytes()).unwrap();
+    });
+    let fixture = Fixture::new(Options { targets: vec![target], ..Options::default() });
+    let (mut sender, _ended) = client(fixture.address, &client::Builder::new()).await;
+    let (mut answer, _) = sender.send_request(get(), true).unwrap();
+    for _ in 0..2 {
+        let interim = poll_fn(|cx| answer.poll_informational(cx)).await.unwrap().unwrap();
+        assert_eq!(interim.status(), 103);
+        assert_eq!(interim.headers()["link"], "</a.css>");
+        assert!(!interim.headers().contains_key("connection"), "hop-by-hop");
+    }
+    let response = answer.await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(body(response).await.unwrap(), b"hi");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn interim_answers_without_end_are_not_kept_for_a_client() {
+    let target = serve(|mut stream| {
+        read_until(&mut stream, "\r\n\r\n");
+        for _ in 0..1000 {
+            stream.write_all(INTERIM.as_bytes()).unwrap();
+        }
+        stream.write_all(OK.as_bytes()).unwrap();
+    });
+    let fixture = Fixture::new(Options { targets: vec![target], ..Options::default() });
+    let (mut sender, _ended) = client(fixture.address, &client::Builder::new()).await;
+    let (mut answer, _) = sender.send_request(get(), true).unwrap();
+    let mut given = 0;
+    while let Some(interim) = poll_fn(|cx| answer.poll_informational(cx)).await {
+        interim.unwrap();
+        given += 1;
+    }
+    assert!((100..900).contains(&given), "{given}");
+    assert_eq!(body(answer.await.unwrap()).await.unwrap(), b"hi");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_expects_100_is_told_by_the_target_or_refused_before_it_sends() {
+    let told = serve(|mut stream| {
+        let head = read_until(&mut stream, "\r\n\r\n");
+        assert!(head.to_lowercase().contains("expect: 100-continue\r\n"), "{head}");
+        stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").unwrap();
+        read_until(&mut stream, "body");
+        stream.write_all(OK.as_bytes()).unwrap();
+    });
+    let refused = serve(|mut stream| {
+        read_until(&mut stream, "\r\n\r\n");
+        stream.write_all(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n").unwrap();
+    });
+    for (target, status) in [(told, 200), (refused, 413)] {
+        let fixture = Fixture::new(Options { targets: vec![target], ..Options::default() });
+        let (mut sender, _ended) = client(fixture.address, &client::Builder::new()).await;
+        let request = Request::post("http://shop/").header("expect", "100-continue").header("content-length", 4);
+        let (mut answer, mut upload) = sender.send_request(request.body(()).unwrap(), false).unwrap();
+        let interim = poll_fn(|cx| answer.poll_informational(cx)).await;
+        assert_eq!(interim.is_some(), status == 200);
+        if let Some(interim) = interim {
+            assert_eq!(interim.unwrap().status(), 100);
+            upload.send_data(Bytes::from("body"), true).unwrap();
+        }
+        assert_eq!(answer.await.unwrap().status(), status);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn interim_answers_of_http_2_targets_are_passed_on() {
+    let target = http2_target(h2::server::Builder::new(), |_, _, mut answer| {
+        answer
+            .send_informational(Response::builder().status(103).header("link", "</a.css>").body(()).unwrap())
+            .unwrap();
+        answer_ok(answer);
+    })
+    .await;
+    let fixture = Fixture::new(Options { targets: vec![target], protocol: Protocol::Grpc, ..Options::default() });
+    let answer = fixture.talk("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\nHTTP/1.1 200 OK\r\n"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_streams_are_opened_than_the_target_allows() {
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let counts = (Arc::clone(&now), Arc::clone(&most));
+    let mut builder = h2::server::Builder::new();
+    builder.max_concurrent_streams(2);
+    let target = http2_target(builder, move |number, _, answer| {
+        // All of the first connection's: had the third to wait for it, it would be late.
+        let (now, most) = (Arc::clone(&counts.0), Arc::clone(&counts.1));
+        tokio::spawn(async move {
+            most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(if number == 0 { 1500 } else { 100 })).await;
+            now.fetch_sub(1, Ordering::SeqCst);
+            answer_ok(answer);
+        });
+    })
+    .await;
+    let fixture = Fixture::new(Options { targets: vec![target], protocol: Protocol::Grpc, ..Options::default() });
+    let (sender, _ended) = client(fixture.address, &client::Builder::new()).await;
+    let ask = || {
+        let mut sender = sender.clone();
+        async move {
+            let (answer, _) = sender.send_request(get(), true).unwrap();
+            body(answer.await.unwrap()).await.unwrap()
+        }
+    };
+    let first = tokio::spawn(ask());
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let second = tokio::spawn(ask());
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let began = Instant::now();
+    assert_eq!(ask().await, b"hi");
+    assert!(began.elapsed() < Duration::from_millis(800), "it waited for a stream: {:?}", began.elapsed());
+    assert_eq!((first.await.unwrap(), second.await.unwrap()), (b"hi".to_vec(), b"hi".to_vec()));
+    assert_eq!(most.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_opens_no_window_loses_its_stream_and_keeps_its_connection() {
+    let target = answering("HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: keep-alive\r\n\r\nmore");
+    let timeouts = Timeouts { client_body: Duration::from_millis(300), ..Timeouts::default() };
+    let fixture = Fixture::new(Options { targets: vec![target], timeouts, ..Options::default() });
+    let mut builder = client::Builder::new();
+    builder.initial_window_size(2);
+    let (mut sender, ended) = client(fixture.address, &builder).await;
+    for _ in 0..2 {
+        let (answer, _) = sender.send_request(get(), true).unwrap();
+        let mut body = answer.await.unwrap().into_body();
+        assert_eq!(body.data().await.unwrap().unwrap(), "mo", "as much as there is room for");
+        let cut = body.data().await.unwrap().unwrap_err();
+        assert_eq!(cut.reason(), Some(Reason::INTERNAL_ERROR));
+    }
+    assert!(!ended.is_finished());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_answer_passes_small_windows_whole() {
+    const LENGTH: usize = 1 << 20;
+    let target = serve(|mut stream| {
+        read_until(&mut stream, "\r\n\r\n");
+        let bytes: Vec<u8> = (0..LENGTH).map(|at| u8::try_from(at / 7 % 251).unwrap()).collect();
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\n\r\n");
+        stream.write_all(&[head.into_bytes(), bytes].concat()).unwrap();
+    });
+    let fixture = Fixture::new(Options { targets: vec![target], ..Options::default() });
+    for window in [1000, 65_535, 4 << 20] {
+        let mut builder = client::Builder::new();
+        builder.initial_window_size(window);
+        let (mut sender, _ended) = client(fixture.address, &builder).await;
+        let (answer, _) = sender.send_request(get(), true).unwrap();
+        let all = body(answer.await.unwrap()).await.unwrap();
+        assert_eq!(all.len(), LENGTH);
+        assert!(all.iter().enumerate().all(|(at, byte)| usize::from(*byte) == at / 7 % 251), "window {window}");
+    }
+}
+
+/// Sends until there is no room for more.
+async fn fill(stream: &mut SendStream<Bytes>) {
+    loop {
+        stream.reserve_capacity(16 << 10);
+        let room = poll_fn(|cx| stream.poll_capacity(cx));
+        let Ok(Some(Ok(room))) = tokio::time::timeout(Duration::from_millis(200), room).await else { return };
+        stream.send_data(Bytes::from(vec![0; room]), false).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_wait_in_http_2_windows_count_as_buffered() {
+    let target = serve(|mut stream| {
+        read_until(&mut stream, "\r\n\r\n");
+        // Nothing of the body.
+        std::thread::sleep(Duration::from_secs(60));
+    });
+    // Two workers: each may hold 300 KiB, which the fifth window goes past.
+    let limits = Limits { buffered_bytes: 600 << 10, ..Limits::default() };
+    let fixture = Fixture::new(Options { targets: vec![target], limits, ..Options::default() });
+    let (mut sender, _ended) = client(fixture.address, &client::Builder::new()).await;
+    for _ in 0..2 {
+        let mut uploads: Vec<_> = (0..10).map(|_| sender.send_request(post(), false).unwrap()).collect();
+        futures_util::future::join_all(uploads.iter_mut().map(|(_, upload)| fill(upload))).await;
+        let shed = uploads.iter_mut().filter_map(|(answer, _)| answer.now_or_never());
+        assert_eq!(shed.map(|answer| answer.unwrap().status().as_u16()).collect::<Vec<_>>(), [503; 6]);
+        // With them, what they held is free again.
+        drop(uploads);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_connection_is_told_that_it_ends_and_one_with_a_stream_is_not_idle() {
+    let slow = serve(|mut stream| {
+        read_until(&mut stream, "\r\n\r\n");
+        std::thread::sleep(Duration::from_millis(1500));
+        stream.write_all(OK.as_bytes()).unwrap();
+    });
+    let timeouts = Timeouts { client_idle: Duration::from_millis(400), ..Timeouts::default() };
+    let fixture = Fixture::new(Options { targets: vec![slow], timeouts, ..Options::default() });
+    let (mut sender, mut ended) = client(fixture.address, &client::Builder::new()).await;
+    let (first, _) = sender.send_request(get(), true).unwrap();
+    tokio::time::sleep(Duration::from_millis(1000)).await;
+    let (second, _) = sender.send_request(get(), true).unwrap();
+    for answer in [first, second] {
+        assert_eq!(body(answer.await.unwrap()).await.unwrap(), b"hi");
+    }
+    let result = tokio::time::timeout(Duration::from_secs(5), &mut ended).await.unwrap().unwrap();
+    assert!(result.is_ok(), "{result:?}");
+    assert!(sender.send_request(get(), true).is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_its_client_resets_is_given_up_at_the_target_too() {
+    let (told, gone) = std::sync::mpsc::channel();
+    let target = serve(move |mut stream| {
+        read_until(&mut stream, "\r\n\r\n");
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi").unwrap();
+        let closed = std::io::Read::read(&mut stream, &mut [0]);
+        told.send(matches!(closed, Ok(0) | Err(_))).unwrap();
+    });
+    let fixture = Fixture::new(Options { targets: vec![target], ..Options::default() });
+    let (mut sender, _ended) = client(fixture.address, &client::Builder::new()).await;
+    for answered in [false, true] {
+        let (answer, mut stream) = sender.send_request(get(), true).unwrap();
+        if answered {
+            drop((answer.await.unwrap(), stream));
+        } else {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            stream.send_reset(Reason::CANCEL);
+            drop(answer);
+        }
+        let gone = tokio::task::block_in_place(|| gone.recv_timeout(Duration::from_secs(5)));
+        assert!(gone.unwrap());
+    }
+}
