@@ -102,6 +102,28 @@ impl AsyncWrite for Stream {
         }
     }
 
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(io) => Pin::new(io).poll_write_vectored(cx, bytes),
+            Self::TlsServer(io) => Pin::new(io).poll_write_vectored(cx, bytes),
+            Self::TlsClient(io) => Pin::new(io).poll_write_vectored(cx, bytes),
+            Self::Memory(io) => Pin::new(io).poll_write_vectored(cx, bytes),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(io) => io.is_write_vectored(),
+            Self::TlsServer(io) => io.is_write_vectored(),
+            Self::TlsClient(io) => io.is_write_vectored(),
+            Self::Memory(io) => io.is_write_vectored(),
+        }
+    }
+
     #[inline]
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {

@@ -20,6 +20,8 @@ use std::time::Duration;
 
 /// Stream window of a response, bytes. One connection carries many streams, so its own window is larger.
 pub const STREAM_WINDOW: u32 = 256 << 10;
+/// Bytes of a stream's request that wait to be written, at the most, however wide the target's window is.
+const SEND_BUFFER: usize = 64 << 10;
 /// Connection window, bytes.
 const CONNECTION_WINDOW: u32 = 1 << 20;
 
@@ -145,6 +147,7 @@ pub async fn handshake(made: TargetConnection) -> Result<SendRequest<Bytes>, h2:
     let (sender, connection) = client::Builder::new()
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buffer_size(SEND_BUFFER)
         .initial_max_send_streams(STREAMS)
         .enable_push(false)
         .handshake(stream)

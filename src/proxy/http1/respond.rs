@@ -165,7 +165,7 @@ impl Sending<'_, '_> {
     /// Takes what is to be written next.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         self.pump(cx);
-        match self.exchange.poll_part(cx, self.worker) {
+        match self.exchange.poll_part(cx, self.worker, true) {
             Poll::Ready(Ok(Some(Part::Trailers(lines)))) => self.end(&lines),
             Poll::Ready(Ok(Some(part))) => self.begin(part),
             Poll::Ready(Ok(None)) => self.end(b""),

@@ -33,6 +33,8 @@ use std::time::Duration;
 
 /// Window of a request's body, bytes; with `max_concurrent_streams` it bounds what a client can make us hold.
 const STREAM_WINDOW: u32 = 64 << 10;
+/// Bytes of a stream's answer that wait to be written, at the most, however wide the client's window is.
+const SEND_BUFFER: usize = 256 << 10;
 /// Window of a connection, bytes.
 const CONNECTION_WINDOW: u32 = 1 << 20;
 /// A silent client is asked by PING whether it is there, and gone if it stays silent for so long again.
@@ -50,6 +52,7 @@ pub(crate) async fn serve(worker: &Rc<Worker>, stream: Stream, client: &Rc<Clien
         server::Builder::new()
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_send_buffer_size(SEND_BUFFER)
             .max_concurrent_streams(settings.http2.max_concurrent_streams)
             .max_header_list_size(settings.limits.request_headers.saturating_mul(2))
             .handshake(Heard::new(first, stream, &heard))

@@ -101,7 +101,8 @@ impl Sending<'_> {
     /// Takes what is to be sent next.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         self.pump(cx);
-        match self.exchange.poll_part(cx, self.worker) {
+        // Windows are short, and many streams may wait with what they took.
+        match self.exchange.poll_part(cx, self.worker, true) {
             Poll::Ready(Ok(Some(Part::Trailers(lines)))) => {
                 self.last = true;
                 self.side.end(Some(trailers::to_map(&lines)))?;
