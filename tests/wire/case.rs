@@ -13,7 +13,8 @@ pub(crate) enum Then {
     Open,
     /// It is closed, with nothing more on it.
     Closed,
-    /// It ends in the middle of the last answer, so that the client can tell.
+    /// It ends in the middle of the last answer, so that the client can tell; where the gateway saw that coming, that
+    /// answer is a 502.
     Cut,
 }
 
@@ -37,6 +38,8 @@ pub(crate) struct Case {
     pub(crate) request: Option<Vec<u8>>,
     /// The sender ends its side after its bytes.
     pub(crate) finish: bool,
+    /// Sent at once only: bytes that come late cannot be told from the next answer.
+    pub(crate) at_once: bool,
     /// The final answers that the client gets; true: to a HEAD.
     pub(crate) answers: Vec<(u16, bool)>,
     pub(crate) then: Then,
@@ -52,8 +55,18 @@ pub(crate) struct Case {
 }
 
 /// The folder of a kind of themes.
-pub(crate) fn folder(kind: &str) -> PathBuf {
+fn folder(kind: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wire/cases").join(kind)
+}
+
+/// The names of a kind's files, sorted.
+pub(crate) fn themes(kind: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(folder(kind)).expect("the folder is there");
+    let path = |entry: std::io::Result<std::fs::DirEntry>| entry.expect("readable").path();
+    let mut names: Vec<_> =
+        entries.map(path).map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
 }
 
 /// All cases of a theme.
@@ -117,6 +130,7 @@ fn read_case(entries: &[Entry<'_>], variant: Option<&str>) -> Result<Case, Strin
         send: Vec::new(),
         request: None,
         finish: false,
+        at_once: false,
         answers: Vec::new(),
         then: Then::Closed,
         reached: Reached::Whole(0),
@@ -142,6 +156,7 @@ fn read_case(entries: &[Entry<'_>], variant: Option<&str>) -> Result<Case, Strin
             "send" => case.send = bytes()?,
             "request" => case.request = Some(bytes()?),
             "finish" => case.finish = word == "yes",
+            "at once" => case.at_once = word == "yes",
             "answer" => case.answers = statuses(&word).map_err(|problem| fail(&problem))?,
             "then" => {
                 case.then = match word.as_str() {

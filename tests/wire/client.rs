@@ -107,6 +107,25 @@ impl Client {
         }
     }
 
+    /// An answer that breaks off: its head with this status came and the connection ended, or the gateway saw it in time
+    /// to answer 502.
+    pub(crate) async fn broken(&mut self, status: u16) -> Result<(), String> {
+        loop {
+            match strict::response(&self.bytes, false, self.ended) {
+                Read::Whole(message) if message.status == 502 && !message.body.is_empty() => {
+                    self.bytes.drain(..message.length);
+                    return Ok(());
+                }
+                Read::Part(Some(head)) if self.ended && head.status == status => {
+                    self.bytes.clear();
+                    return Ok(());
+                }
+                Read::Part(_) if !self.ended => self.more().await?,
+                other => return Err(format!("neither cut nor 502: {other:?}")),
+            }
+        }
+    }
+
     /// Everything that came and comes until the other side closes.
     pub(crate) async fn rest(&mut self) -> Result<Vec<u8>, String> {
         while !self.ended {
@@ -127,6 +146,7 @@ impl Client {
                     other => Err(format!("the next request got another's answer: {other:?}")),
                 }
             }
+            Then::Cut if self.bytes.is_empty() => Ok(()),
             Then::Closed | Then::Cut => match self.rest().await? {
                 rest if rest.is_empty() => Ok(()),
                 rest => Err(format!("more than was expected: {}", rest.escape_ascii())),

@@ -6,9 +6,11 @@
 //! gateway sends.
 #![expect(clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "a test may stop, and says what it did")]
 
+mod answers;
 mod case;
 mod client;
 mod gateway;
+mod mutation;
 mod recorder;
 mod requests;
 mod strict;

@@ -22,12 +22,7 @@ themes! { chunks, connection, content_length, expect, forwarded, hosts, limits, 
 
 #[test]
 fn every_file_is_a_theme() {
-    let mut files: Vec<_> = std::fs::read_dir(case::folder("requests"))
-        .expect("the folder is there")
-        .map(|entry| entry.expect("readable").path().file_stem().expect("a name").to_string_lossy().into_owned())
-        .collect();
-    files.sort();
-    assert_eq!(files, THEMES);
+    assert_eq!(case::themes("requests"), THEMES);
 }
 
 /// All cases, for whoever changes them.
