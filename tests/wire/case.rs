@@ -114,7 +114,11 @@ fn read_block(block: &[(usize, &str)]) -> Result<Vec<Case>, String> {
         if entries.iter().any(|entry| entry.key == key) {
             return Err(format!("{line}: a second `{key}` in one case"));
         }
-        entries.push(Entry { line, key, value: Some(value.trim()).filter(|value| !value.is_empty()).into_iter().collect() });
+        entries.push(Entry {
+            line,
+            key,
+            value: Some(value.trim()).filter(|value| !value.is_empty()).into_iter().collect(),
+        });
     }
     let each = entries.iter().find(|entry| entry.key == "each").map_or_else(Vec::new, |entry| entry.value.clone());
     if each.is_empty() {
@@ -143,7 +147,13 @@ fn read_case(entries: &[Entry<'_>], variant: Option<&str>) -> Result<Case, Strin
     for entry in entries {
         let fail = |problem: &str| format!("{}: {}: {problem}", entry.line, entry.key);
         let bytes = || unescape(&entry.value.concat(), variant).map_err(|problem| fail(&problem));
-        let lines = || entry.value.iter().map(|line| unescape(line, variant).map_err(|problem| fail(&problem))).collect::<Result<_, _>>();
+        let lines = || {
+            entry
+                .value
+                .iter()
+                .map(|line| unescape(line, variant).map_err(|problem| fail(&problem)))
+                .collect::<Result<_, _>>()
+        };
         let word = entry.value.concat();
         match entry.key {
             "name" => {

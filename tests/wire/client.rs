@@ -77,7 +77,8 @@ impl Client {
                 Err(problem) => return Err(format!("{problem}; before it {:?}", statuses(&answers))),
             }
         }
-        self.write = timeout(PATIENCE, sending).await.map_err(|_| "not all was sent")?.map_err(|error| error.to_string())?;
+        self.write =
+            timeout(PATIENCE, sending).await.map_err(|_| "not all was sent")?.map_err(|error| error.to_string())?;
         Ok(answers)
     }
 

@@ -13,9 +13,32 @@ use tokio::time::Instant;
 const LENGTH_MAX: usize = 2000;
 /// What is put in: what means something somewhere in HTTP/1.
 const PIECES: [&[u8]; 26] = [
-    b"\r", b"\n", b"\r\n", b"\r\n\r\n", b" ", b"\t", b"\0", b"\x0b", b"\x80", b":", b";", b",", b"0", b"5", b"a", b"+", b"-",
-    b"\"", b"0\r\n\r\n", b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"Host: b\r\n", b"Connection: close\r\n",
-    b"HTTP/1.0", b"GET /b HTTP/1.1\r\nHost: a\r\n\r\n", b"Expect: 100-continue\r\n",
+    b"\r",
+    b"\n",
+    b"\r\n",
+    b"\r\n\r\n",
+    b" ",
+    b"\t",
+    b"\0",
+    b"\x0b",
+    b"\x80",
+    b":",
+    b";",
+    b",",
+    b"0",
+    b"5",
+    b"a",
+    b"+",
+    b"-",
+    b"\"",
+    b"0\r\n\r\n",
+    b"Content-Length: 5\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"Host: b\r\n",
+    b"Connection: close\r\n",
+    b"HTTP/1.0",
+    b"GET /b HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"Expect: 100-continue\r\n",
 ];
 
 /// `PLIMSOLL_WIRE_SECONDS`: for so long (3 s); `PLIMSOLL_SEED`: what a failed run printed.
@@ -87,7 +110,9 @@ fn judge(sent: &[u8], reached: &[Message]) -> Result<(), String> {
     let mut rest = sent;
     for got in reached {
         match strict::request(rest) {
-            Read::Whole(request) if request.method == got.method && request.body == got.body => rest = &rest[request.length..],
+            Read::Whole(request) if request.method == got.method && request.body == got.body => {
+                rest = &rest[request.length..];
+            }
             other => return Err(format!("the strict reader finds {other:?}\n  the target got {got:?}")),
         }
     }
