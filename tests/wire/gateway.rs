@@ -1,0 +1,25 @@
+//! A gateway in this process with one worker, so that every request may meet every idle connection, and one target.
+
+use plimsoll::control::{Gateway, Running};
+use std::net::SocketAddr;
+
+/// A gateway that runs until it is dropped.
+pub(crate) struct Embedded {
+    _running: Running,
+    pub(crate) address: SocketAddr,
+}
+
+/// Starts it in front of the target on this port. Nothing is repeated: a request is one request.
+pub(crate) async fn start(target: u16) -> Embedded {
+    let text = format!(
+        "_format_version: \"3.0\"\ngateway:\n  workers: 1\n  admin: false\n  access_log: false\n  listeners:\n  - {{name: \
+         http, address: \"127.0.0.1:0\"}}\nservices:\n- {{name: all, host: 127.0.0.1, port: {target}, protocol: http, \
+         retries: 0, routes: [{{name: all, paths: [/], protocols: [http]}}]}}\n"
+    );
+    let running = match Gateway::builder().document_text(text).start().await {
+        Ok(running) => running,
+        Err(error) => panic!("{error}"),
+    };
+    let address = running.address("http").expect("its listener is bound");
+    Embedded { _running: running, address }
+}
