@@ -58,6 +58,10 @@ async fn changed_bytes_reach_the_target_as_the_strict_reader_reads_them() {
     let mut count = 0_u64;
     while Instant::now() < end {
         let bytes = change(&cases, &mut random);
+        if bytes.starts_with(b"PRI ") {
+            // The beginning of HTTP/2, whose answers are no subject here.
+            continue;
+        }
         // Their own, since a request of a client that has gone may reach the target late.
         let target = Recorder::start().await;
         let gateway = gateway::start(target.address.port()).await;
