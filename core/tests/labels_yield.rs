@@ -78,6 +78,7 @@ fn container(index: usize, (project, service): (&str, &str), said: &Said) -> Rep
             service: service.into(),
         },
         address: Some([10, 0, 0, 1].into()),
+        networks: Default::default(),
         ports: vec![80],
         published: Vec::new(),
         labels: labels.into_iter().map(|(key, value)| (format!("plimsoll.{key}"), value)).collect(),

@@ -39,6 +39,8 @@ struct KnownTarget {
     /// Keeps what it is counted under.
     _series: Series,
     readiness: Readiness,
+    /// The network that the document wants it to be reached by.
+    network: Option<Arc<str>>,
     left: Option<Instant>,
     /// The state that the log was last told of.
     told: Option<TargetState>,
@@ -109,9 +111,10 @@ impl Registry {
             for (id, target) in known.targets.iter_mut().filter(|(id, _)| id.provider == facts.provider) {
                 let mode = mode_of(id, mode);
                 let said = replicas.get(&(&*id.id, &*id.incarnation)).map_or(Said::GONE, |replica| {
-                    let said = Said::of(replica.phase, replica.health, mode);
+                    let way = replica.by(target.network.as_deref());
+                    let said = Said::of(way.phase, replica.health, mode);
                     // It is reached at another address from now on. What is in flight at the old one may yet finish.
-                    let moved = replica.address != Some(target.target.address.ip());
+                    let moved = way.address != Some(target.target.address.ip());
                     if moved { Said { causes: said.causes.with(Cause::Draining), ..said } } else { said }
                 });
                 // One that left the plan is out for a reason that its provider does not know.
@@ -212,6 +215,7 @@ impl Known {
         if let Some(known) = self.targets.get_mut(&member.id)
             && known.target.address == member.address
         {
+            known.network.clone_from(&member.network);
             if known.left.take().is_some() && said.apply(&known.target).0 {
                 self.upstream.changed();
             }
@@ -227,6 +231,7 @@ impl Known {
         let known = KnownTarget {
             target: Arc::clone(&target),
             readiness: said.readiness,
+            network: member.network.clone(),
             left: None,
             told: None,
             _series: series,

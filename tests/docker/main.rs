@@ -8,6 +8,7 @@
 mod adapter;
 mod engine_restart;
 mod image;
+mod networks;
 mod one_replica;
 mod phoenix;
 mod scale;

@@ -231,6 +231,8 @@ pub enum Discover {
         labels: Vec<(Arc<str>, Arc<str>)>,
         /// The container's port; `None`: the label's, or the only exposed one.
         port: Option<u16>,
+        /// The network that it is reached by; `None`: the label's, or the one that the provider chooses.
+        network: Option<Arc<str>>,
     },
     /// Processes that Plimsoll starts and watches.
     Process(ProcessSource),

@@ -48,6 +48,8 @@ pub struct Replica {
     pub group: UpstreamId,
     /// Where we would reach it; `None` while it has no address, or none that we share a network with.
     pub address: Option<IpAddr>,
+    /// Its networks by name, and how it is reached on each.
+    pub networks: BTreeMap<Arc<str>, Way>,
     /// Exposed TCP ports, ascending, without repetition.
     pub ports: Vec<u16>,
     /// Ports at which it is reached instead, where only published ports are reachable: (its port, ours).
@@ -60,6 +62,27 @@ pub struct Replica {
     pub health: RuntimeHealth,
     /// When it was created, milliseconds since the Unix epoch: the newest one's labels win.
     pub created_ms: u64,
+}
+
+impl Replica {
+    /// How it is reached by a network; without one, by that which its provider chose.
+    #[must_use]
+    pub fn by(&self, network: Option<&str>) -> Way {
+        let Some(name) = network else { return Way { address: self.address, phase: self.phase } };
+        self.networks.get(name).copied().unwrap_or_else(|| {
+            let alive = matches!(self.phase, Phase::Running | Phase::Stopping);
+            Way { address: None, phase: if alive { Phase::Disconnected } else { self.phase } }
+        })
+    }
+}
+
+/// How a replica is reached on one of its networks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// Where; `None`: from here, not at all.
+    pub address: Option<IpAddr>,
+    /// Where the replica is in its life, as it looks from this network.
+    pub phase: Phase,
 }
 
 /// Where a replica is in its life.

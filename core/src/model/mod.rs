@@ -5,6 +5,6 @@ mod facts;
 mod identity;
 mod state;
 
-pub use facts::{Facts, Freshness, Phase, Problem, Replica, RuntimeHealth};
+pub use facts::{Facts, Freshness, Phase, Problem, Replica, RuntimeHealth, Way};
 pub use identity::{TargetId, UpstreamId};
 pub use state::{Cause, Causes, TargetState};

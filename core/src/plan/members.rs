@@ -10,21 +10,33 @@ use crate::model::{Phase, Problem, Replica, RuntimeHealth, TargetId};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+/// How a pool of the document wants its members to be reached.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Wanted<'a> {
+    pub(super) port: Option<u16>,
+    pub(super) network: Option<&'a Arc<str>>,
+}
+
 /// The member that a replica is. `None`: it does not run, or cannot be reached, which is named.
-pub(super) fn of_replica(known: &Known<'_>, port: Option<u16>, own: &Own<'_>, remarks: &mut Remarks) -> Option<Member> {
+pub(super) fn of_replica(
+    known: &Known<'_>,
+    wanted: Wanted<'_>,
+    own: &Own<'_>,
+    remarks: &mut Remarks,
+) -> Option<Member> {
     let replica = known.replica;
     if matches!(replica.phase, Phase::Stopped | Phase::Gone) {
         return None;
     }
-    let Some(ip) = replica.address else {
-        if replica.phase == Phase::Running {
-            let message =
-                "has no address that can be reached: it shares no network with the gateway, nor publishes a port";
-            remarks.problem(&replica.name, message.to_owned());
+    let way = replica.by(wanted.network.map(AsRef::as_ref));
+    let Some(ip) = way.address else {
+        // From a network that was left, what runs looks cut off. Without one asked for, that is no lasting state.
+        if replica.phase == Phase::Running || (wanted.network.is_some() && way.phase == Phase::Disconnected) {
+            remarks.problem(&replica.name, unreachable(replica, wanted));
         }
         return None;
     };
-    let (port, reached) = match port_of(replica, port.or(known.port), remarks) {
+    let (port, reached) = match port_of(replica, wanted.port.or(known.port), remarks) {
         Ok(ports) => ports,
         Err(message) => {
             remarks.problem(&replica.name, message);
@@ -46,11 +58,30 @@ pub(super) fn of_replica(known: &Known<'_>, port: Option<u16>, own: &Own<'_>, re
         address,
         name: address.to_string().into(),
         replica: replica.name.as_str().into(),
+        network: wanted.network.cloned(),
         weight: known.weight,
-        phase: replica.phase,
+        phase: way.phase,
         health: replica.health,
     })
 }
+
+/// Why there is no way to a replica, and the way out.
+fn unreachable(replica: &Replica, wanted: Wanted<'_>) -> String {
+    let Some(network) = wanted.network else {
+        return "has no address that can be reached: it shares no network with the gateway, nor publishes a port"
+            .to_owned();
+    };
+    let asked = format!("`discover` names the network `{}`", network.escape_debug());
+    if replica.networks.contains_key(network) {
+        return format!("{asked}, on which the gateway cannot reach it: put the gateway on it");
+    }
+    let own: Vec<&str> = replica.networks.keys().map(AsRef::as_ref).take(NETWORKS_SHOWN).collect();
+    let own = if own.is_empty() { "no network".to_owned() } else { own.join(", ") };
+    format!("{asked}, on which it is not; it is on {own}")
+}
+
+/// Networks that a message names.
+const NETWORKS_SHOWN: usize = 8;
 
 /// A replica's port, and the one at which it is reached.
 fn port_of(replica: &Replica, wanted: Option<u16>, remarks: &mut Remarks) -> Result<(u16, u16), String> {
@@ -138,6 +169,7 @@ impl Written<'_, '_> {
             address,
             name: Arc::clone(written),
             replica: Arc::clone(written),
+            network: None,
             weight,
             phase: Phase::Running,
             health: RuntimeHealth::None,

@@ -1,7 +1,7 @@
 //! All upstreams of a plan: the document's, those of labels, and plain hosts.
 
 use super::groups::{Group, Known};
-use super::members::{self, Written};
+use super::members::{self, Wanted, Written};
 use super::own::Own;
 use super::whole::Remarks;
 use super::{Names, PlannedUpstream};
@@ -52,8 +52,11 @@ impl<'a> Pools<'a> {
         }
         for source in &upstream.discover {
             for known in replicas.iter().filter(|known| feeds(source, upstream, known.replica)) {
-                let port = if let Discover::Docker { port, .. } = source { *port } else { None };
-                if let Some(member) = members::of_replica(known, port, own, remarks)
+                let wanted = match source {
+                    Discover::Docker { port, network, .. } => Wanted { port: *port, network: network.as_ref() },
+                    Discover::Process(_) => Wanted::default(),
+                };
+                if let Some(member) = members::of_replica(known, wanted, own, remarks)
                     && !members.iter().any(|other| other.id == member.id)
                 {
                     members.push(member);
@@ -89,7 +92,7 @@ impl<'a> Pools<'a> {
         }
         let mut members = Vec::new();
         for known in &group.replicas {
-            members.extend(members::of_replica(known, None, self.own, remarks));
+            members.extend(members::of_replica(known, Wanted::default(), self.own, remarks));
         }
         // The group is sorted by age, facts by id: an order that a restart does not change.
         members.sort_by(|one, other| one.id.cmp(&other.id));

@@ -44,6 +44,7 @@ impl World {
             name: format!("{project}-{service}-{number}"),
             group,
             address: Some(IpAddr::from([10, 0, 0, number])),
+            networks: Default::default(),
             ports: vec![8080],
             published: Vec::new(),
             labels: labels.collect(),
@@ -128,7 +129,22 @@ impl World {
 }
 
 fn docker(project: &str, service: &str) -> Discover {
-    Discover::Docker { project: Some(project.into()), service: Some(service.into()), labels: Vec::new(), port: None }
+    Discover::Docker {
+        project: Some(project.into()),
+        service: Some(service.into()),
+        labels: Vec::new(),
+        port: None,
+        network: None,
+    }
+}
+
+/// As [`docker`], by a network.
+fn docker_by(project: &str, service: &str, by: &str) -> Discover {
+    let mut discover = docker(project, service);
+    if let Discover::Docker { network, .. } = &mut discover {
+        *network = Some(by.into());
+    }
+    discover
 }
 
 fn addresses(plan: &Plan, upstream: &str) -> Vec<String> {
@@ -426,4 +442,39 @@ fn a_change_of_members_alone_does_not_change_a_plans_shape() {
     assert!(before.same_shape(&world.plan()) && before != world.plan());
     world.container("shop", "web", 3, &[("route.hosts", "b.test")]);
     assert!(!before.same_shape(&world.plan()));
+}
+
+#[test]
+fn a_pool_reaches_its_members_by_the_network_that_it_names() {
+    let mut world = World::new();
+    world.upstream("front", &[], vec![docker_by("shop", "web", "front")]);
+    world.upstream("back", &[], vec![docker_by("shop", "web", "back")]);
+    world.upstream("any", &[], vec![docker("shop", "web")]);
+    let way = |last: u8, phase: Phase| Way { address: Some([10, 9, 0, last].into()), phase };
+    world.container("shop", "web", 1, &[]).networks =
+        [("front".into(), way(1, Phase::Running)), ("back".into(), way(2, Phase::Stopping))].into();
+    let plan = world.plan();
+    assert_eq!(plan.problems, []);
+    assert_eq!(addresses(&plan, "front"), ["10.9.0.1:8080"]);
+    assert_eq!(addresses(&plan, "back"), ["10.9.0.2:8080"]);
+    assert_eq!(addresses(&plan, "any"), ["10.0.0.1:8080"]);
+    let back = plan.upstreams.iter().find(|one| &*one.name == "back").unwrap();
+    assert_eq!(back.members[0].phase, Phase::Stopping);
+}
+
+#[test]
+fn a_network_that_a_container_is_not_on_leaves_it_out_by_name_and_is_not_guessed() {
+    let mut world = World::new();
+    world.upstream("front", &[], vec![docker_by("shop", "web", "front")]);
+    let container = world.container("shop", "web", 1, &[]);
+    let at = |phase| Way { address: None, phase };
+    container.networks = [("back".into(), at(Phase::Disconnected)), ("mesh".into(), at(Phase::Disconnected))].into();
+    let plan = world.plan();
+    assert_eq!(addresses(&plan, "front"), [] as [&str; 0]);
+    check_problem(&plan, "shop-web-1", "`discover` names the network `front`, on which it is not; it is on back, mesh");
+    world.replicas[0].networks.insert("front".into(), at(Phase::Disconnected));
+    check_problem(&world.plan(), "shop-web-1", "on which the gateway cannot reach it: put the gateway on it");
+    // What does not run is no mistake.
+    world.replicas[0].phase = Phase::Stopped;
+    assert_eq!(world.plan().problems, []);
 }

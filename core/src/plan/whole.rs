@@ -83,6 +83,8 @@ pub struct Member {
     pub name: Arc<str>,
     /// Its container's or process's name; as `name` where it has none.
     pub replica: Arc<str>,
+    /// The network that it is reached by, where the document says it.
+    pub network: Option<Arc<str>>,
     /// Its share; 0: never picked.
     pub weight: u16,
     /// Where it is in its life.

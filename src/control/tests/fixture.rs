@@ -95,6 +95,7 @@ impl Teller {
                 service: "web".into(),
             },
             address: Some(address.ip()),
+            networks: Default::default(),
             ports: vec![address.port()],
             published: Vec::new(),
             labels: labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),

@@ -70,6 +70,7 @@ impl Status {
                 service: Arc::clone(&self.upstream),
             },
             address: Some(ADDRESS.into()),
+            networks: BTreeMap::new(),
             ports: vec![life.port],
             published: Vec::new(),
             labels: BTreeMap::new(),

@@ -91,6 +91,7 @@ impl Builder<'_> {
                 service: docker.text("service"),
                 labels: docker.pairs("labels"),
                 port: docker.optional_integer("port"),
+                network: docker.text("network"),
             });
         }
         if let Some(process) = record.record("process") {

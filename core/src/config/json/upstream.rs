@@ -108,12 +108,13 @@ fn discover_json(discover: &[Discover], credentials: Credentials) -> Value {
     let mut out = Map::new();
     for source in discover {
         match source {
-            Discover::Docker { project, service, labels, port } => {
+            Discover::Docker { project, service, labels, port, network } => {
                 let mut docker = json!({});
                 put(&mut docker, "project", project.as_deref().map(Value::from));
                 put(&mut docker, "service", service.as_deref().map(Value::from));
                 put(&mut docker, "labels", (!labels.is_empty()).then(|| pairs(labels)));
                 put(&mut docker, "port", port.map(Value::from));
+                put(&mut docker, "network", network.as_deref().map(Value::from));
                 out.insert("docker".to_owned(), docker);
             }
             Discover::Process(source) => {

@@ -29,7 +29,12 @@ static DOCKER: Table = Table {
         .example("{tier: web}"),
         field("port", Kind::Integer(1, 65535), "The container's port. Default: its label's, or the only exposed one.")
             .example("8000"),
-        later("network", "The network to reach it by."),
+        field(
+            "network",
+            Kind::Text(&rule::FILLED),
+            "The container's network to reach it by. Default: its label's, or the provider's choice.",
+        )
+        .example("front"),
     ],
 };
 

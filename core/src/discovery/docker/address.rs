@@ -100,19 +100,39 @@ impl View<'_> {
         }
     }
 
+    /// The networks of `container`, and where it is reached on each; `None`: not from here.
+    pub(super) fn networks_of(&self, container: &Container) -> Vec<(Arc<str>, Option<IpAddr>)> {
+        let Some(owner) = self.network_owner(container) else { return Vec::new() };
+        let address = |at: &Attachment| if self.is_reachable(at) { address_of(at) } else { None };
+        owner.attachments.iter().map(|(name, at)| (name.as_str().into(), address(at))).collect()
+    }
+
+    /// Whether neighbours on a network can be reached.
+    fn is_reachable(&self, at: &Attachment) -> bool {
+        match &self.outlook.vantage {
+            // On a network of these kinds, from within it alone.
+            Vantage::Host => {
+                let driver = self.networks.get(&at.network_id).map_or("bridge", |network| network.driver.as_str());
+                !["overlay", "macvlan", "ipvlan"].contains(&driver)
+            }
+            Vantage::Container(own) => {
+                let gateway = self.containers.get(own).and_then(|gateway| self.network_owner(gateway));
+                let shared =
+                    |gateway: &Container| gateway.attachments.values().any(|own| own.network_id == at.network_id);
+                gateway.is_some_and(shared)
+            }
+            Vantage::Remote(_) => false,
+        }
+    }
+
     fn seen_from_host(&self, owner: &Container, container: &Container) -> Reach {
-        // Neighbours on a network of these kinds are reachable from within it alone.
-        let reachable = |at: &Attachment| {
-            let driver = self.networks.get(&at.network_id).map_or("bridge", |network| network.driver.as_str());
-            !["overlay", "macvlan", "ipvlan"].contains(&driver)
-        };
         let why = || {
             format!(
                 "from the engine's host none of its networks ({}) can be reached: run the gateway in a container on one",
                 names(owner.attachments.keys())
             )
         };
-        self.choose(owner, container, reachable, why)
+        self.choose(owner, container, why)
     }
 
     fn seen_from_inside(&self, owner: &Container, container: &Container, own: &str) -> Reach {
@@ -123,7 +143,6 @@ impl View<'_> {
             return Reach::at(Some(IpAddr::V4(Ipv4Addr::LOCALHOST)));
         }
         let gateway = self.network_owner(gateway).unwrap_or(gateway);
-        let shared = |at: &Attachment| gateway.attachments.values().any(|own| own.network_id == at.network_id);
         let why = || {
             format!(
                 "it shares no network with the gateway: it is on {}, the gateway on {}; put both on one",
@@ -131,17 +150,11 @@ impl View<'_> {
                 names(gateway.attachments.keys())
             )
         };
-        self.choose(owner, container, shared, why)
+        self.choose(owner, container, why)
     }
 
     /// The network that is asked for, else the first by name that can be reached; one with a way out before an internal.
-    fn choose(
-        &self,
-        owner: &Container,
-        container: &Container,
-        reachable: impl Fn(&Attachment) -> bool,
-        why: impl Fn() -> String,
-    ) -> Reach {
+    fn choose(&self, owner: &Container, container: &Container, why: impl Fn() -> String) -> Reach {
         let label = container.labels.get(self.network_label).map(|name| (name.as_str(), self.network_label));
         let asked = label.or_else(|| self.preferred.map(|name| (name, "providers.docker.network")));
         if let Some((name, by)) = asked {
@@ -152,10 +165,10 @@ impl View<'_> {
                     names(owner.attachments.keys())
                 ));
             };
-            return if reachable(at) { reach_by(name, at) } else { Reach::trouble(why()) };
+            return if self.is_reachable(at) { reach_by(name, at) } else { Reach::trouble(why()) };
         }
         let internal = |at: &Attachment| self.networks.get(&at.network_id).is_some_and(|network| network.internal);
-        let candidates = owner.attachments.iter().filter(|(_, at)| reachable(at));
+        let candidates = owner.attachments.iter().filter(|(_, at)| self.is_reachable(at));
         let best = candidates.min_by_key(|(name, at)| (address_of(at).is_none(), internal(at), name.as_str()));
         match best {
             Some((name, at)) => reach_by(name, at),

@@ -101,13 +101,21 @@ impl Container {
         }
     }
 
+    /// As it looks from the network that it is reached by.
     pub(super) fn phase(&self) -> Phase {
+        match self.life_phase() {
+            Phase::Running | Phase::Stopping if self.cut => Phase::Disconnected,
+            phase => phase,
+        }
+    }
+
+    /// As it is, whatever networks it has.
+    pub(super) fn life_phase(&self) -> Phase {
         match self.life {
             Life::Gone { .. } => Phase::Gone,
             Life::Stopped => Phase::Stopped,
             _ if !self.inspected => Phase::Stopped,
             Life::Paused => Phase::Paused,
-            Life::Running if self.cut => Phase::Disconnected,
             Life::Running if self.drain_until_ms.is_some() => Phase::Stopping,
             Life::Running => Phase::Running,
         }
@@ -140,9 +148,11 @@ impl Container {
         }
     }
 
-    /// It left a network.
-    pub(super) fn detach(&mut self, name: &str, id: &str) {
+    /// It left a network; whether it was on it.
+    pub(super) fn detach(&mut self, name: &str, id: &str) -> bool {
+        let before = self.attachments.len();
         self.attachments.retain(|own, attachment| own != name && (id.is_empty() || attachment.network_id != id));
+        self.attachments.len() < before
     }
 
     /// Takes all that an inspect says.

@@ -82,8 +82,9 @@ impl Model {
         let used = self.view().reach(container).network;
         let cut = used.is_none_or(|used| network.is_empty() || used == network);
         let Some(container) = self.containers.get_mut(&id) else { return Urgency::Unchanged };
-        container.detach(network, network_id);
+        // A pool may reach it by another network than the chosen one.
+        let left = container.detach(network, network_id);
         container.cut |= cut;
-        if cut { Urgency::Now } else { Urgency::Unchanged }
+        if cut || left { Urgency::Now } else { Urgency::Unchanged }
     }
 }

@@ -4,7 +4,8 @@ use super::address::Reach;
 use super::container::{Container, Life};
 use super::model::Model;
 use crate::config::DockerHealth;
-use crate::model::{Facts, Freshness, Phase, Problem, Replica, RuntimeHealth, UpstreamId};
+use crate::model::{Facts, Freshness, Phase, Problem, Replica, RuntimeHealth, UpstreamId, Way};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Whether a replica in this state takes requests, as far as the runtime goes.
@@ -42,11 +43,12 @@ impl Model {
         let view = self.view();
         let reach = view.reach(container);
         let owner = view.network_owner(container);
-        let mut phase = container.phase();
+        let (mut phase, mut life) = (container.phase(), container.life_phase());
         let mut incarnation = Arc::clone(&container.started_at);
         if let Some(owner) = owner.filter(|owner| !std::ptr::eq(*owner, container)) {
             // It lives in the other's network: what cuts off the other cuts off this one.
             phase = graver(phase, owner.phase());
+            life = graver(life, owner.life_phase());
             incarnation = format!("{incarnation}+{}", owner.started_at).into();
         }
         if matches!(phase, Phase::Running | Phase::Stopping)
@@ -55,6 +57,11 @@ impl Model {
         {
             phase = Phase::Disconnected;
         }
+        let way = |address: Option<IpAddr>| match life {
+            Phase::Running | Phase::Stopping if address.is_none() => Way { address, phase: Phase::Disconnected },
+            _ => Way { address, phase: life },
+        };
+        let networks = view.networks_of(container).into_iter().map(|(name, address)| (name, way(address))).collect();
         let health = if self.settings.health == DockerHealth::Ignore { RuntimeHealth::None } else { container.health };
         let Reach { address, published, .. } = reach;
         Some(Replica {
@@ -68,6 +75,7 @@ impl Model {
                 Phase::Disconnected => container.last_address,
                 Phase::Stopped | Phase::Gone => None,
             },
+            networks,
             ports: container.ports.clone(),
             published,
             labels: container.labels.clone(),

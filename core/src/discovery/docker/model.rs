@@ -229,7 +229,8 @@ impl Model {
         }
         self.corrections_total += u64::from(by_list);
         let (Some(before), Some(after)) = (before, after) else { return Urgency::Soon };
-        let out = !may_serve(&after) || before.incarnation != after.incarnation || before.address != after.address;
+        let moved = before.address != after.address || before.networks != after.networks;
+        let out = !may_serve(&after) || before.incarnation != after.incarnation || moved;
         if may_serve(&before) && out { Urgency::Now } else { Urgency::Soon }
     }
 

@@ -16,6 +16,7 @@ fn replica(labels: &[(&str, &str)]) -> Replica {
             service: "web".into(),
         },
         address: None,
+        networks: Default::default(),
         ports: vec![8080],
         published: Vec::new(),
         labels: labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),

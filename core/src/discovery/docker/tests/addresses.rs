@@ -60,6 +60,27 @@ fn from_the_host_a_network_with_a_way_out_comes_first_then_the_name() {
     check(host, &[on("x", "none", &[("none", "")], json!({}))], Err("`none`"));
 }
 
+/// The ways of container `x`: `NETWORK ADDRESS PHASE`, `-` for no address.
+fn ways(model: &Model) -> Vec<String> {
+    let ways = replica(model, "x").networks;
+    let address = |way: &Way| way.address.map_or_else(|| "-".to_owned(), |address| address.to_string());
+    ways.iter().map(|(name, way)| format!("{name} {} {:?}", address(way), way.phase)).collect()
+}
+
+#[test]
+fn every_network_says_how_it_is_reached_there() {
+    let all = [("b", "10.2.0.2"), ("c", "10.3.0.2"), ("mesh", "10.4.0.2")];
+    let model = model_of(settings(), &[on("x", "b", &all, json!({}))]);
+    assert_eq!(ways(&model), ["b 10.2.0.2 Running", "c 10.3.0.2 Running", "mesh - Disconnected"]);
+    let inside = Settings { outlook: looking_from(Vantage::Container("gateway".into())), ..settings() };
+    let gateway = on("gateway", "c", &[("c", "10.3.0.9"), ("mesh", "10.4.0.9")], json!({}));
+    let model = model_of(inside, &[on("x", "b", &all, json!({})), gateway]);
+    assert_eq!(ways(&model), ["b - Disconnected", "c 10.3.0.2 Running", "mesh 10.4.0.2 Running"]);
+    let remote = Settings { outlook: looking_from(Vantage::Remote(Some([192, 0, 2, 1].into()))), ..settings() };
+    let model = model_of(remote, &[on("x", "b", &all[..1], json!({}))]);
+    assert_eq!(ways(&model), ["b - Disconnected"], "only published ports can be reached");
+}
+
 #[test]
 fn a_network_without_an_address_yet_is_no_network() {
     let ready = [("b", ""), ("c", "10.3.0.2")];

@@ -7,7 +7,7 @@ mod transitions;
 
 use super::*;
 use crate::config::DockerHealth;
-use crate::model::{Freshness, Phase, Replica, RuntimeHealth};
+use crate::model::{Freshness, Phase, Replica, RuntimeHealth, Way};
 use serde_json::{Value, json};
 
 fn settings() -> Settings {

@@ -292,3 +292,15 @@ fn inspects_at_a_time_are_bounded() {
     assert_eq!(model.due_inspects(8, NOW_MS).len(), 8);
     assert_eq!(model.due_inspects(8, NOW_MS), []);
 }
+
+#[test]
+fn leaving_a_network_that_was_not_chosen_is_told_at_once_too() {
+    let back = json!({"NetworkSettings": {"Networks": {"back": {"NetworkID": "n-back", "IPAddress": "10.8.0.2"}}}});
+    let mut model = model_of(settings(), &[inspect("a", back)]);
+    let way = |model: &Model, name: &str| replica(model, "a").by(Some(name));
+    assert_eq!(way(&model, "back").phase, Phase::Running);
+    assert_eq!(model.apply_event(&network_event("a", "disconnect", "front", 1), NOW_MS), Urgency::Now);
+    let front = way(&model, "front");
+    assert_eq!((front.address, front.phase), (None, Phase::Disconnected));
+    assert_eq!((replica(&model, "a").phase, way(&model, "back").phase), (Phase::Running, Phase::Running));
+}
