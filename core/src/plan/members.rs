@@ -30,8 +30,8 @@ pub(super) fn of_replica(
     }
     let way = replica.by(wanted.network.map(AsRef::as_ref));
     let Some(ip) = way.address else {
-        // From a network that was left, what runs looks cut off. Without one asked for, that is no lasting state.
-        if replica.phase == Phase::Running || (wanted.network.is_some() && way.phase == Phase::Disconnected) {
+        // One that is being stopped leaves its networks first on new engines: that is no mistake.
+        if replica.phase == Phase::Running {
             remarks.problem(&replica.name, unreachable(replica, wanted));
         }
         return None;
