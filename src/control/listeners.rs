@@ -2,9 +2,9 @@
 
 use super::error::ApplyError;
 use super::limits;
-use crate::server::{Listening, Server, SocketId, covers, overlap};
+use crate::server::{Listening, Server, SocketId};
 use crate::telemetry::clock;
-use plimsoll_core::config::{Listener, ListenerTls, TlsVersion};
+use plimsoll_core::config::{Listener, ListenerTls, TlsVersion, covers};
 use plimsoll_core::plan::Plan;
 use std::collections::BTreeMap;
 use std::io;
@@ -75,7 +75,6 @@ impl Bound {
     /// # Errors
     /// An address cannot be bound: then all is as it was.
     pub(super) fn bind(&mut self, wanted: &[Listener], generation: u64) -> Result<Vec<Place>, ApplyError> {
-        apart(wanted)?;
         let now = clock::now();
         self.closed.retain(|(at, _)| now.saturating_duration_since(*at) < CLOSED_FOR);
         let before = self.places.clone();
@@ -186,20 +185,6 @@ fn take<'a>(
         }
     }
     missing
-}
-
-/// That no two listeners are where one would take the other's connections. The kernel says so at a start; over sockets
-/// that are kept it would not.
-fn apart(wanted: &[Listener]) -> Result<(), ApplyError> {
-    for (index, one) in wanted.iter().enumerate() {
-        let others = wanted.iter().take(index);
-        let clash = others.filter(|_| one.address.port() != 0).find(|other| overlap(one.address, other.address));
-        if let Some(other) = clash {
-            let text = format!("listener {} on {} would share it", other.name, other.address);
-            return Err(failed(one, io::Error::new(io::ErrorKind::AddrInUse, text)));
-        }
-    }
-    Ok(())
 }
 
 fn failed(listener: &Listener, error: io::Error) -> ApplyError {

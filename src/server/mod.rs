@@ -13,7 +13,7 @@ mod thread;
 
 use crate::proxy::worker::Shared;
 use mailbox::{Command, Key, Mailbox, Post};
-pub(crate) use owners::{SocketId, covers, overlap};
+pub(crate) use owners::SocketId;
 use parking_lot::Mutex;
 use std::io;
 use std::net::{SocketAddr, TcpListener};

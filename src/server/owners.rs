@@ -1,10 +1,11 @@
 //! Whose a listening socket is. `SO_REUSEPORT` asks only whether both sides are the same user's; that every socket is this
 //! process's own is told by the kernel's list of them.
 
+use plimsoll_core::config::overlap;
 use procfs::ProcError;
 use procfs::net::{TcpNetEntry, TcpState};
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 
 /// What the kernel calls a socket, as long as it is open.
 pub(crate) type SocketId = u64;
@@ -51,17 +52,6 @@ fn listening(lists: Vec<Vec<TcpNetEntry>>) -> impl Iterator<Item = (SocketAddr, 
     lists.into_iter().flatten().filter(listens).map(|entry| (entry.local_address, entry.inode))
 }
 
-/// Whether a connection could reach both.
-pub(crate) fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
-    one.port() == other.port() && (covers(one.ip(), other.ip()) || covers(other.ip(), one.ip()))
-}
-
-/// Whether all that reaches `part` would reach `whole`. `[::]` takes IPv4 along.
-pub(crate) fn covers(whole: IpAddr, part: IpAddr) -> bool {
-    let (whole, part) = (whole.to_canonical(), part.to_canonical());
-    whole == part || (whole.is_unspecified() && (whole.is_ipv6() || part.is_ipv4()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,21 +64,5 @@ mod tests {
         let found: Vec<_> =
             listening(vec![procfs::net::tcp().unwrap()]).filter(|(other, _)| *other == address).collect();
         assert_eq!(found, [(address, id(&socket).unwrap())]);
-    }
-
-    #[test]
-    fn addresses_overlap_where_a_connection_could_reach_both() {
-        let check = |one: &str, other: &str, expected: bool| {
-            assert_eq!(overlap(one.parse().unwrap(), other.parse().unwrap()), expected, "{one} {other}");
-            assert_eq!(overlap(other.parse().unwrap(), one.parse().unwrap()), expected, "{other} {one}");
-        };
-        check("127.0.0.1:80", "127.0.0.1:80", true);
-        check("127.0.0.1:80", "127.0.0.1:81", false);
-        check("127.0.0.1:80", "127.0.0.2:80", false);
-        check("127.0.0.1:80", "0.0.0.0:80", true);
-        check("127.0.0.1:80", "[::]:80", true);
-        check("0.0.0.0:80", "[::]:80", true);
-        check("[::1]:80", "[::]:80", true);
-        check("[::1]:80", "0.0.0.0:80", false);
     }
 }

@@ -1,6 +1,7 @@
 //! The `gateway` key.
 
 use super::Builder;
+use crate::config::overlap::{clash, clash_message};
 use crate::config::record::{Record, Value};
 use crate::config::{
     AccessLog, AccessLogFormat, AddedHeaders, Admin, AdminAddress, Gateway, Http2, Limits, Log, LogPath, Metrics,
@@ -51,8 +52,8 @@ impl Builder<'_> {
             listeners.map(|listener| (format!("listener '{}'", listener.name), listener.address)).collect();
         for (name, address) in [("admin", admin), ("status", gateway.status)] {
             let Some(address) = address else { continue };
-            if let Some((other, _)) = taken.iter().find(|(_, other)| super::listener::clash(*other, address)) {
-                let message = format!("{other} has this address already");
+            if let Some((other, at)) = taken.iter().find(|(_, at)| clash(*at, address)) {
+                let message = clash_message(other, *at, address);
                 self.complain(record, name, &message, None);
             }
             taken.push((format!("'{name}'"), address));

@@ -1,9 +1,9 @@
 //! Listeners.
 
 use super::Builder;
+use crate::config::overlap::{clash, clash_message};
 use crate::config::record::{Record, Value};
 use crate::config::{Listener, ListenerTls, TlsVersion, rule};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 impl Builder<'_> {
@@ -24,7 +24,7 @@ impl Builder<'_> {
         let address = rule::parse_address(&record.text("address")?)?;
         self.unique("listeners", "name", &name, record.mark_of("name"));
         if let Some(other) = others.iter().find(|other| clash(other.address, address)) {
-            let message = format!("listener '{}' has this address already", other.name);
+            let message = clash_message(&format!("listener '{}'", other.name), other.address, address);
             self.complain(record, "address", &message, None);
         }
         let tls = match record.value("tls") {
@@ -68,13 +68,4 @@ impl Builder<'_> {
             .iter()
             .any(|one| one.id.eq_ignore_ascii_case(name) || one.snis.iter().any(|sni| sni.eq_ignore_ascii_case(name)))
     }
-}
-
-/// Whether both cannot be bound. Port 0 is a free one each time; `[::]` takes IPv4 along.
-pub(super) fn clash(a: SocketAddr, b: SocketAddr) -> bool {
-    if a.port() != b.port() || a.port() == 0 {
-        return false;
-    }
-    let all = |address: SocketAddr| address.ip().is_unspecified() && address.is_ipv6();
-    a.ip() == b.ip() || (all(a) && b.ip().is_unspecified()) || (all(b) && a.ip().is_unspecified())
 }
