@@ -22,12 +22,15 @@ use std::time::Duration;
 pub const STREAM_WINDOW: u32 = 256 << 10;
 /// Bytes of a stream's request that wait to be written, at the most, however wide the target's window is.
 const SEND_BUFFER: usize = 64 << 10;
-/// Connection window, bytes.
-const CONNECTION_WINDOW: u32 = 1 << 20;
 
 /// Requests that a connection carries at a time, where its target does not allow fewer; those that come then get another
 /// one. Servers should allow as many at least (RFC 9113 §5.1.2), and so many may go before their SETTINGS came.
 const STREAMS: usize = 100;
+
+/// Connection window, bytes: all streams' together, so that those whose clients do not read leave room for the others. What
+/// lies in it counts as buffered, a stream at a time.
+const CONNECTION_WINDOW: u32 = STREAM_WINDOW * 100;
+const _: () = assert!(CONNECTION_WINDOW as usize == STREAM_WINDOW as usize * STREAMS, "every stream has its window");
 
 /// A target that vanished sends no FIN, and what is silent for so long is asked by the kernel whether it is there. Not by
 /// PING: gRPC's servers end the connection of a client that sends more than two of those in five minutes (gRPC's proposal

@@ -77,23 +77,29 @@ impl AsyncWrite for Heard {
 pub(super) struct KeepAlive {
     pings: Option<PingPong>,
     heard: Rc<Cell<bool>>,
-    asked: bool,
+    /// Checks since something came.
+    silent: u32,
 }
+
+/// Checks in a row without a word after which a client with streams is gone: the PING stands behind megabytes of answers that
+/// a slow one may still be reading.
+const SILENT_AND_BUSY: u32 = 10;
 
 impl KeepAlive {
     /// Over the pings of a connection whose stream notes what is heard.
     #[must_use]
     pub(super) fn new(pings: Option<PingPong>, heard: Rc<Cell<bool>>) -> Self {
-        Self { pings, heard, asked: false }
+        Self { pings, heard, silent: 0 }
     }
 
-    /// False: nothing came since the last call, nor an answer to what was asked then.
-    pub(super) fn check(&mut self) -> bool {
+    /// False: nothing came since long, nor an answer to what was asked.
+    pub(super) fn check(&mut self, busy: bool) -> bool {
         if self.heard.replace(false) {
-            self.asked = false;
+            self.silent = 0;
             return true;
         }
-        if self.asked {
+        self.silent += 1;
+        if self.silent > if busy { SILENT_AND_BUSY } else { 1 } {
             return false;
         }
         if let Some(pings) = &mut self.pings {
@@ -101,7 +107,6 @@ impl KeepAlive {
             let _taken = pings.poll_pong(&mut Context::from_waker(Waker::noop()));
             // Refused where the last one is still without an answer: then that is waited for.
             let _waits = pings.send_ping(Ping::opaque());
-            self.asked = true;
         }
         true
     }
@@ -118,12 +123,13 @@ mod tests {
         let (server, client) = tokio::join!(server::handshake(ours), client::handshake(theirs));
         let heard = Rc::new(Cell::new(true));
         let mut keep_alive = KeepAlive::new(server.unwrap().ping_pong(), Rc::clone(&heard));
-        assert!(keep_alive.check(), "it has just spoken");
-        assert!(keep_alive.check(), "it is asked");
+        assert!(keep_alive.check(false), "it has just spoken");
+        assert!(keep_alive.check(false), "it is asked");
         heard.set(true);
-        assert!(keep_alive.check(), "it answered");
-        assert!(keep_alive.check(), "it is asked again");
-        assert!(!keep_alive.check());
+        assert!(keep_alive.check(false), "it answered");
+        assert!(keep_alive.check(false), "it is asked again");
+        assert!(keep_alive.check(true), "it may be reading what stands before the question");
+        assert!(!keep_alive.check(false));
         drop(client);
     }
 }

@@ -35,9 +35,9 @@ use std::time::Duration;
 const STREAM_WINDOW: u32 = 64 << 10;
 /// Bytes of a stream's answer that wait to be written, at the most, however wide the client's window is.
 const SEND_BUFFER: usize = 256 << 10;
-/// Window of a connection, bytes.
-const CONNECTION_WINDOW: u32 = 1 << 20;
-/// A silent client is asked by PING whether it is there, and gone if it stays silent for so long again.
+/// HTTP/2's largest window (RFC 9113 §6.9.1).
+const WINDOW_MAX: u32 = (1 << 31) - 1;
+/// How often a silent client is asked by PING whether it is there.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// Ticks that a connection without streams is given to read its GOAWAY.
 const FAREWELL: u32 = 20;
@@ -51,7 +51,10 @@ pub(crate) async fn serve(worker: &Rc<Worker>, stream: Stream, client: &Rc<Clien
     let mut handshake = pin!(
         server::Builder::new()
             .initial_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
+            // All streams' together: uploads that wait for their targets leave room for the others.
+            .initial_connection_window_size(
+                STREAM_WINDOW.saturating_mul(settings.http2.max_concurrent_streams).clamp(STREAM_WINDOW, WINDOW_MAX),
+            )
             .max_send_buffer_size(SEND_BUFFER)
             .max_concurrent_streams(settings.http2.max_concurrent_streams)
             .max_header_list_size(settings.limits.request_headers.saturating_mul(2))
@@ -189,9 +192,14 @@ impl Serving<'_> {
         self.arm();
     }
 
+    /// Whether a stream is under way, or what it was answered is still being written.
+    fn is_busy(&self) -> bool {
+        self.streams.open.get() > 0 || self.connection.has_streams()
+    }
+
     /// Tick at which it will have been without a stream for long enough, if none begins or goes on.
     fn idle_at(&self) -> u32 {
-        let last = if self.streams.open.get() > 0 { self.worker.slots.tick() } else { self.streams.last.get() };
+        let last = if self.is_busy() { self.worker.slots.tick() } else { self.streams.last.get() };
         self.ending.map_or_else(|| last.saturating_add(self.idle), |since| since.max(last).saturating_add(FAREWELL))
     }
 
@@ -200,7 +208,7 @@ impl Serving<'_> {
         let now = self.worker.slots.tick();
         if self.asks_at <= now {
             self.asks_at = self.worker.slots.after(PING_INTERVAL);
-            if !self.keep_alive.check() {
+            if !self.keep_alive.check(self.is_busy()) {
                 return false;
             }
         }

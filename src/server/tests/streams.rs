@@ -312,3 +312,75 @@ async fn a_stream_that_its_client_resets_is_given_up_at_the_target_too() {
         assert!(gone.unwrap());
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_do_not_read_leave_room_on_a_shared_connection_to_a_target() {
+    let target = http2_target(h2::server::Builder::new(), |_, _, mut answer| {
+        tokio::spawn(async move {
+            let mut stream = answer.send_response(Response::new(()), false).unwrap();
+            // As much as there is a window for; more where it is read.
+            for _ in 0..64 {
+                stream.reserve_capacity(16 << 10);
+                while stream.capacity() == 0 {
+                    if poll_fn(|cx| stream.poll_capacity(cx)).await.is_none() {
+                        return;
+                    }
+                }
+                let room = stream.capacity().min(16 << 10);
+                if stream.send_data(Bytes::from(vec![0; room]), false).is_err() {
+                    return;
+                }
+            }
+            let _gone = stream.send_data(Bytes::new(), true);
+        });
+    })
+    .await;
+    let fixture = Fixture::new(Options { targets: vec![target], protocol: Protocol::Grpc, ..Options::default() });
+    let mut narrow = client::Builder::new();
+    narrow.initial_window_size(0);
+    // On every worker, since the one that is asked last may be on any.
+    let mut greedy = Vec::new();
+    for _ in 0..4 {
+        let (mut sender, ended) = client(fixture.address, &narrow).await;
+        let answers: Vec<_> = (0..8).map(|_| sender.send_request(get(), true).unwrap().0).collect();
+        for answer in answers {
+            greedy.push(answer.await.unwrap());
+        }
+        greedy.last_mut().unwrap().extensions_mut().insert(Arc::new(ended));
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let (mut sender, _ended) = client(fixture.address, &client::Builder::new()).await;
+    let (answer, _) = sender.send_request(get(), true).unwrap();
+    let all = tokio::time::timeout(Duration::from_secs(5), async { body(answer.await.unwrap()).await.unwrap() });
+    assert!(all.await.expect("others do not starve it").len() > 100_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_waits_for_answers_that_a_slow_client_has_yet_to_read() {
+    const LENGTH: usize = 200 << 10;
+    let target = serve(|mut stream| {
+        read_until(&mut stream, "\r\n\r\n");
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\n\r\n");
+        stream.write_all(&[head.into_bytes(), vec![b'x'; LENGTH]].concat()).unwrap();
+    });
+    let fixture = Fixture::new(Options { targets: vec![target], ..Options::default() });
+    // Windows for all of it at once: what the kernel does not take lies in the gateway, and its requests have ended there.
+    let mut wide = client::Builder::new();
+    wide.initial_window_size(4 << 20).initial_connection_window_size(64 << 20);
+    let stream = TcpStream::connect(fixture.address).await.unwrap();
+    let (mut sender, connection) = wide.handshake::<_, Bytes>(stream).await.unwrap();
+    let mut connection = Box::pin(connection);
+    let answers: Vec<_> = (0..64).map(|_| sender.send_request(get(), true).unwrap().0).collect();
+    // The client writes its requests, and then reads nothing for a while.
+    assert!((&mut connection).now_or_never().is_none());
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let drain = async { fixture.server.drain(Duration::from_secs(20)).await };
+    let read = async {
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        tokio::spawn(connection);
+        for answer in answers {
+            assert_eq!(body(answer.await.unwrap()).await.unwrap().len(), LENGTH);
+        }
+    };
+    tokio::join!(drain, read);
+}
