@@ -24,6 +24,7 @@ mod retry;
 mod body;
 mod exchange;
 mod forward;
+mod passing;
 mod trailers;
 
 mod answer;

@@ -1,7 +1,7 @@
 //! HTTP/2 before a target that speaks HTTP/1.1: frames by hand, so that they may be wrong.
 
-use crate::gateway::{self, Embedded};
-use crate::recorder::Recorder;
+use crate::gateway::Embedded;
+use crate::requests::fresh;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -118,12 +118,6 @@ fn status(block: &[u8]) -> u16 {
         Some(_) => 1,
         None => 0,
     }
-}
-
-async fn fresh() -> (Recorder, Embedded) {
-    let target = Recorder::start().await;
-    let gateway = gateway::start(target.address.port()).await;
-    (target, gateway)
 }
 
 /// Heads that must not reach the target in any shape.

@@ -49,7 +49,8 @@ async fn run(theme: &str) {
     assert!(problems.is_empty(), "{} of {} cases:\n{}", problems.len(), cases.len() * 2, problems.join("\n"));
 }
 
-async fn fresh() -> (Recorder, Embedded) {
+/// A gateway and the target behind it.
+pub(crate) async fn fresh() -> (Recorder, Embedded) {
     let target = Recorder::start().await;
     let gateway = gateway::start(target.address.port()).await;
     (target, gateway)

@@ -296,12 +296,7 @@ impl Http1Exchange {
         };
     }
 
-    pub(super) fn poll_part(
-        &mut self,
-        cx: &mut Context<'_>,
-        worker: &Worker,
-        long: bool,
-    ) -> Poll<Result<Option<Part>, Failure>> {
+    pub(super) fn poll_part(&mut self, cx: &mut Context<'_>, worker: &Worker) -> Poll<Result<Option<Part>, Failure>> {
         loop {
             let left = match &mut self.reading {
                 Reading::Done => return Poll::Ready(Ok(None)),
@@ -313,7 +308,7 @@ impl Http1Exchange {
                 Reading::Length(left) => *left,
                 _ => 0,
             };
-            let Some(mut buffer) = ready!(self.poll_buffer(cx, worker, long && left > LONG_BODY))? else {
+            let Some(mut buffer) = ready!(self.poll_buffer(cx, worker, left > LONG_BODY))? else {
                 return Poll::Ready(self.end_of_stream());
             };
             match self.reading {

@@ -59,19 +59,14 @@ impl Exchange {
         }
     }
 
-    /// The next part of the answer's body; `None` when it is complete. `long`: whether it may be a long one.
+    /// The next part of the answer's body; `None` when it is complete.
     ///
     /// # Errors
     /// The answer was cut, or its framing is broken.
     #[inline]
-    pub(crate) fn poll_part(
-        &mut self,
-        cx: &mut Context<'_>,
-        worker: &Worker,
-        long: bool,
-    ) -> Poll<Result<Option<Part>, Failure>> {
+    pub(crate) fn poll_part(&mut self, cx: &mut Context<'_>, worker: &Worker) -> Poll<Result<Option<Part>, Failure>> {
         match self {
-            Self::Http1(exchange) => exchange.poll_part(cx, worker, long),
+            Self::Http1(exchange) => exchange.poll_part(cx, worker),
             Self::Http2(exchange) => exchange.poll_part(cx),
         }
     }

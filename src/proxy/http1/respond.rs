@@ -4,20 +4,18 @@ use super::side::Http1Side;
 use super::tunnel;
 use crate::proxy::answer;
 use crate::proxy::attempt::Answered;
-use crate::proxy::body::{ClientSide, Part};
+use crate::proxy::body::Part;
 use crate::proxy::buffer::Buffer;
-use crate::proxy::exchange::Exchange;
 use crate::proxy::failure::Failure;
+use crate::proxy::passing::{Passing, Waits};
 use crate::proxy::request::Request;
-use crate::proxy::slots::{Interrupt, Slot};
-use crate::proxy::worker::Worker;
+use crate::proxy::slots::Slot;
 use plimsoll_core::protocol::forward::{ForwardResponse, write_response};
 use plimsoll_core::protocol::h1::write_chunk_head;
 use plimsoll_core::protocol::{BodyLength, Known, ResponseHead, Version};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 /// Sends the answer on; true if the client's connection may carry another request.
 ///
@@ -44,23 +42,14 @@ pub(crate) async fn respond(
         request.detach();
     }
     let mut sending = Sending {
-        write_timeout: request.settings().timeouts.client_body,
-        worker: &worker,
-        exchange,
-        request,
-        side,
-        slot,
+        passing: Passing::new((&worker, slot), exchange, request, side, service.read_timeout),
         chunked: framing == BodyLength::Chunked,
         head: Some(out),
         writing: Writing::default(),
         last: false,
-        waits: None,
-        moved: 0,
-        read_timeout: service.read_timeout,
-        upload_failed: false,
     };
     poll_fn(|cx| sending.poll(cx)).await?;
-    let Sending { exchange, upload_failed, .. } = sending;
+    let Passing { exchange, upload_failed, .. } = sending.passing;
     exchange.finish(&worker, in_flight.target(), profile);
     Ok(keep && side.is_read() && !upload_failed)
 }
@@ -120,35 +109,16 @@ impl Writing {
     }
 }
 
-/// What an answer waits for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Waits {
-    ForTarget,
-    ForClient,
-}
-
 /// An answer on its way: takes the next part, writes it, and so on. One future for both, since most answers are through at
 /// its first poll.
 struct Sending<'a, 'c> {
-    worker: &'a Rc<Worker>,
-    exchange: Exchange,
-    request: &'a mut Request,
-    side: &'a mut Http1Side<'c>,
-    slot: &'a Slot,
+    passing: Passing<'a, Http1Side<'c>>,
     chunked: bool,
     /// The answer's head, until there is something to send it with.
     head: Option<Vec<u8>>,
     writing: Writing,
     /// Nothing follows what is written.
     last: bool,
-    /// What the slot is armed for.
-    waits: Option<Waits>,
-    /// How far the request's body was when the slot was armed.
-    moved: u32,
-    read_timeout: Duration,
-    write_timeout: Duration,
-    /// The client's body broke, or the target takes no more of it: the connection cannot be used again.
-    upload_failed: bool,
 }
 
 impl Sending<'_, '_> {
@@ -164,37 +134,24 @@ impl Sending<'_, '_> {
 
     /// Takes what is to be written next.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        self.pump(cx);
-        match self.exchange.poll_part(cx, self.worker, true) {
+        match self.passing.poll_part(cx) {
             Poll::Ready(Ok(Some(Part::Trailers(lines)))) => self.end(&lines),
             Poll::Ready(Ok(Some(part))) => self.begin(part),
             Poll::Ready(Ok(None)) => self.end(b""),
             Poll::Ready(Err(failure)) => return Poll::Ready(Err(failure)),
             Poll::Pending => {
                 // Nothing of the body is there yet: the head goes out by itself.
-                let Some(head) = self.head.take() else { return self.wait_for_part(cx) };
+                let Some(head) = self.head.take() else { return self.passing.wait_for_part(cx).map(Err) };
                 self.writing.before = head;
             }
         }
-        self.waits = None;
+        self.passing.went_on();
         Poll::Ready(Ok(()))
-    }
-
-    fn wait_for_part(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        if self.side.poll_gone(cx, self.worker).is_ready() {
-            return Poll::Ready(Err(Failure::ClientGone));
-        }
-        if self.exchange.progress() != self.moved {
-            // The client still sends: the target may well wait for the end of that.
-            self.moved = self.exchange.progress();
-            self.waits = None;
-        }
-        self.wait(cx, Waits::ForTarget).map(Err)
     }
 
     /// The end of the body, with these trailers.
     fn end(&mut self, trailers: &[u8]) {
-        let mut bytes = self.head.take().unwrap_or_else(|| self.worker.buffers.take_head());
+        let mut bytes = self.head.take().unwrap_or_else(|| self.passing.worker.buffers.take_head());
         if self.chunked {
             bytes.extend_from_slice(b"0\r\n");
             bytes.extend_from_slice(trailers);
@@ -207,8 +164,8 @@ impl Sending<'_, '_> {
     /// A part of the body, with the head before it if that is still to go.
     fn begin(&mut self, part: Part) {
         let length = part.data().len();
-        self.request.record.bytes_out += length as u64;
-        self.last = self.exchange.is_done();
+        self.passing.request.record.bytes_out += length as u64;
+        self.last = self.passing.exchange.is_done();
         let writing = &mut self.writing;
         writing.before = self.head.take().unwrap_or_default();
         if self.chunked {
@@ -225,7 +182,7 @@ impl Sending<'_, '_> {
         };
         // Head, body and end in one call where they fit together, as they nearly always do.
         if buffer.prepend(&writing.before) {
-            self.worker.buffers.put_head(std::mem::take(&mut writing.before));
+            self.passing.worker.buffers.put_head(std::mem::take(&mut writing.before));
         }
         if buffer.append(writing.after) {
             writing.after = b"";
@@ -233,34 +190,25 @@ impl Sending<'_, '_> {
         writing.part = Some(buffer);
     }
 
-    /// Goes on with the request's body, while the answer comes already.
-    fn pump(&mut self, cx: &mut Context<'_>) {
-        if self.upload_failed || self.exchange.is_sent() {
-            return;
-        }
-        let sent = self.exchange.poll_request(cx, self.worker, &mut self.request.upload, self.side);
-        self.upload_failed = matches!(sent, Poll::Ready(Err(_)));
-    }
-
     /// Writes what there is to write.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         while !self.writing.bytes().is_empty() {
-            self.pump(cx);
+            self.passing.pump(cx);
             // Interim answers that are still on their way go first.
-            if self.side.poll_interim(cx)?.is_pending() {
-                return self.wait(cx, Waits::ForClient).map(Err);
+            if self.passing.side.poll_interim(cx)?.is_pending() {
+                return self.passing.wait(cx, Waits::ForClient).map(Err);
             }
             let mut at = self.writing.at;
-            let written = self.side.stream.poll_write_all(cx, self.writing.bytes(), &mut at);
-            self.side.answered |= at > 0;
+            let written = self.passing.side.stream.poll_write_all(cx, self.writing.bytes(), &mut at);
+            self.passing.side.answered |= at > 0;
             if at > self.writing.at {
                 self.writing.at = at;
-                self.waits = None;
+                self.passing.went_on();
             }
             match written {
                 Poll::Ready(Ok(())) => self.written(),
                 Poll::Ready(Err(_)) => return Poll::Ready(Err(Failure::ClientGone)),
-                Poll::Pending => return self.wait(cx, Waits::ForClient).map(Err),
+                Poll::Pending => return self.passing.wait(cx, Waits::ForClient).map(Err),
             }
         }
         Poll::Ready(Ok(()))
@@ -271,34 +219,12 @@ impl Sending<'_, '_> {
         let Writing { before, part, after, at } = &mut self.writing;
         *at = 0;
         if !before.is_empty() {
-            self.worker.buffers.put_head(std::mem::take(before));
+            self.passing.worker.buffers.put_head(std::mem::take(before));
         } else if let Some(part) = part.take() {
-            self.worker.buffers.put(part);
+            self.passing.worker.buffers.put(part);
         } else {
             *after = b"";
         }
-    }
-
-    /// Bounds the wait in time, from when it began or something last moved.
-    fn wait(&mut self, cx: &mut Context<'_>, waits: Waits) -> Poll<Failure> {
-        let (timeout, failure) = match waits {
-            Waits::ForTarget => (self.read_timeout, Failure::ReadTimeout),
-            Waits::ForClient => (self.write_timeout, Failure::ClientTimeout),
-        };
-        if self.waits != Some(waits) {
-            self.waits = Some(waits);
-            self.slot.arm(timeout);
-        }
-        self.slot.poll(cx).map(|interrupt| interrupted(interrupt, failure))
-    }
-}
-
-pub(super) fn interrupted(interrupt: Interrupt, timed_out: Failure) -> Failure {
-    match interrupt {
-        Interrupt::TimedOut => timed_out,
-        Interrupt::RequestTimedOut => Failure::RequestTimeout,
-        Interrupt::GivenUp => Failure::AnswerCut,
-        Interrupt::Drained => Failure::Drained,
     }
 }
 

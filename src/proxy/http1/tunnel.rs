@@ -1,11 +1,12 @@
 //! A connection that was upgraded (RFC 9110 §7.8): bytes both ways, until both ends have closed.
 
-use super::respond::{interrupted, upgrade_head};
+use super::respond::upgrade_head;
 use super::side::Http1Side;
 use crate::connect::Stream;
 use crate::proxy::buffer::Buffer;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::failure::Failure;
+use crate::proxy::passing::interrupted;
 use crate::proxy::request::Request;
 use crate::proxy::slots::Slot;
 use crate::proxy::worker::Worker;
