@@ -72,6 +72,12 @@ impl Buffer {
         self.end - self.start
     }
 
+    /// How much memory it takes.
+    #[must_use]
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Whether it holds nothing.
     #[inline]
     #[must_use]

@@ -291,6 +291,7 @@ impl Worker {
     pub(crate) fn make_room(&self) {
         const QUIET: u32 = 600;
         self.idle.clear();
+        self.http2.clear_idle();
         self.say_idle();
         let now = self.slots.tick();
         if self.warned.get().is_none_or(|warned| now.saturating_sub(warned) >= QUIET) {
@@ -313,7 +314,8 @@ impl Worker {
         let tick = self.slots.tick();
         self.idle.sweep(tick);
         self.say_idle();
-        self.http2.sweep();
+        let idle = self.slots.after(self.snapshot().settings.timeouts.upstream_idle);
+        self.http2.sweep(idle.saturating_sub(tick));
         self.moment.set((self.telemetry.since_epoch(clock::now()), clock::now_ms()));
         drop(self.snapshot());
     }

@@ -47,25 +47,34 @@ pub struct Http2Place {
     pub sender: SendRequest<Bytes>,
     /// Whether others were sent over the connection before.
     pub reused: bool,
-    streams: Rc<Cell<usize>>,
+    used: Rc<Used>,
 }
 
 impl Http2Place {
-    fn new(sender: SendRequest<Bytes>, reused: bool, streams: &Rc<Cell<usize>>) -> Self {
-        streams.set(streams.get() + 1);
-        Self { sender, reused, streams: Rc::clone(streams) }
+    fn new(sender: SendRequest<Bytes>, reused: bool, used: &Rc<Used>) -> Self {
+        used.streams.set(used.streams.get() + 1);
+        used.idle.set(0);
+        Self { sender, reused, used: Rc::clone(used) }
     }
 }
 
 impl Drop for Http2Place {
     fn drop(&mut self) {
-        self.streams.set(self.streams.get().saturating_sub(1));
+        self.used.streams.set(self.used.streams.get().saturating_sub(1));
     }
+}
+
+/// How a connection is used.
+#[derive(Debug, Default)]
+struct Used {
+    streams: Cell<usize>,
+    /// Ticks since it had one.
+    idle: Cell<u32>,
 }
 
 struct Connection {
     sender: SendRequest<Bytes>,
-    streams: Rc<Cell<usize>>,
+    used: Rc<Used>,
 }
 
 impl Connection {
@@ -77,8 +86,15 @@ impl Connection {
 
     /// Whether there is room for another request: what is over the target's own limit would wait in `h2`.
     fn has_place(&self) -> bool {
-        let streams = self.streams.get();
+        let streams = self.used.streams.get();
         streams < STREAMS && streams < self.sender.current_max_send_streams()
+    }
+
+    /// Whether it has had no stream for so many ticks, this one counted.
+    fn is_idle(&self, ticks: u32) -> bool {
+        let Used { streams, idle } = &*self.used;
+        idle.set(if streams.get() == 0 { idle.get().saturating_add(1) } else { 0 });
+        idle.get() > ticks
     }
 }
 
@@ -101,26 +117,35 @@ impl Http2Connections {
         let entry = entries.get_mut(&(Arc::as_ptr(target) as usize, profile))?;
         entry.connections.retain_mut(Connection::is_open);
         let free = entry.connections.iter().find(|connection| connection.has_place())?;
-        Some(Http2Place::new(free.sender.clone(), true, &free.streams))
+        Some(Http2Place::new(free.sender.clone(), true, &free.used))
     }
 
     /// Keeps a new connection for the requests that come; a place on it for the one that made it.
     pub fn put(&self, target: &Arc<Target>, profile: u64, sender: SendRequest<Bytes>) -> Http2Place {
-        let streams = Rc::default();
-        let place = Http2Place::new(sender.clone(), false, &streams);
+        let used = Rc::default();
+        let place = Http2Place::new(sender.clone(), false, &used);
         let mut entries = self.entries.borrow_mut();
         let entry = entries
             .entry((Arc::as_ptr(target) as usize, profile))
             .or_insert_with(|| Entry { target: Arc::clone(target), connections: Vec::new() });
-        entry.connections.push(Connection { sender, streams });
+        entry.connections.push(Connection { sender, used });
         place
     }
 
-    /// Lets go of connections that closed, or lead to a target that went. Called once a tick.
-    pub fn sweep(&self) {
+    /// Lets go of connections that closed, were idle for more than so many ticks, or lead to a target that went. Called once a
+    /// tick.
+    pub fn sweep(&self, idle: u32) {
         self.entries.borrow_mut().retain(|_, entry| {
-            entry.connections.retain_mut(Connection::is_open);
+            entry.connections.retain_mut(|connection| connection.is_open() && !connection.is_idle(idle));
             !entry.connections.is_empty() && !entry.target.causes().intersects(Causes::CUT_OFF.with(Cause::Draining))
+        });
+    }
+
+    /// Lets go of those without a stream.
+    pub fn clear_idle(&self) {
+        self.entries.borrow_mut().retain(|_, entry| {
+            entry.connections.retain(|connection| connection.used.streams.get() > 0);
+            !entry.connections.is_empty()
         });
     }
 

@@ -39,7 +39,7 @@ const SEND_BUFFER: usize = 256 << 10;
 const WINDOW_MAX: u32 = (1 << 31) - 1;
 /// How often a silent client is asked by PING whether it is there.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
-/// Ticks that a connection without streams is given to read its GOAWAY.
+/// Ticks that a client is given to read its GOAWAY: for so long a connection without streams stays, and new ones are served.
 const FAREWELL: u32 = 20;
 
 /// Serves a connection until it ends. `first` was read of it already.
@@ -60,6 +60,7 @@ pub(crate) async fn serve(worker: &Rc<Worker>, stream: Stream, client: &Rc<Clien
             .max_header_list_size(settings.limits.request_headers.saturating_mul(2))
             .handshake(Heard::new(first, stream, &heard))
     );
+    slot.set_role(Role::Idle);
     slot.arm(settings.timeouts.client_idle);
     let shaken = poll_fn(|cx| match handshake.as_mut().poll(cx) {
         Poll::Ready(result) => Poll::Ready(Some(result)),
@@ -172,7 +173,12 @@ impl Serving<'_> {
     }
 
     /// Serves a request in a task of its own.
-    fn begin(&mut self, asked: http::Request<RecvStream>, answer: SendResponse<Piece>) {
+    fn begin(&mut self, asked: http::Request<RecvStream>, mut answer: SendResponse<Piece>) {
+        let now = self.worker.slots.tick();
+        if self.ending.is_some_and(|since| now > since.saturating_add(FAREWELL)) {
+            // It was told long ago, and may safely ask elsewhere.
+            return answer.send_reset(Reason::REFUSED_STREAM);
+        }
         self.requests = self.requests.saturating_add(1);
         let counted = Counted::new(&self.streams, self.worker);
         let (worker, client) = (Rc::clone(self.worker), Rc::clone(self.client));

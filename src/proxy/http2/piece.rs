@@ -5,22 +5,19 @@ use crate::proxy::worker::Worker;
 use bytes::{Buf, Bytes};
 use std::rc::Rc;
 
-/// What is longer goes out from the buffer that it was read into; what is shorter is copied, so that it does not hold one.
-const COPIED: usize = 4 << 10;
-
 /// Bytes on their way out.
 pub(super) enum Piece {
-    /// Few, or a frame's.
+    /// Copied ones, or a frame's.
     Bytes(Bytes),
     /// A pooled buffer, and the pool.
     Buffer(Option<Buffer>, Rc<Worker>),
 }
 
 impl Piece {
-    /// All of a buffer.
+    /// All of a buffer. It goes out from there, unless it would hold much more memory than it has bytes.
     #[must_use]
     pub(super) fn of_buffer(buffer: Buffer, worker: &Rc<Worker>) -> Self {
-        if buffer.len() <= COPIED {
+        if buffer.len() < buffer.capacity() / 4 {
             let bytes = Bytes::copy_from_slice(buffer.data());
             worker.buffers.put(buffer);
             return Self::Bytes(bytes);

@@ -1,6 +1,7 @@
 //! What shows in HTTP/2's frames: interim answers, windows, and how streams and connections end.
 
 use super::fixture::{Fixture, Options, answering, read_until, serve};
+use super::http2::frame;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use h2::client::{self, SendRequest};
@@ -383,4 +384,60 @@ async fn a_drain_waits_for_answers_that_a_slow_client_has_yet_to_read() {
         }
     };
     tokio::join!(drain, read);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_to_targets_that_a_burst_made_are_given_back() {
+    let open = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&open);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let open = Arc::clone(&counted);
+            tokio::spawn(async move {
+                open.fetch_add(1, Ordering::SeqCst);
+                let mut connection = h2::server::handshake(stream).await.unwrap();
+                while let Some(Ok((_, answer))) = connection.accept().await {
+                    answer_ok(answer);
+                }
+                open.fetch_sub(1, Ordering::SeqCst);
+            });
+        }
+    });
+    let timeouts = Timeouts { upstream_idle: Duration::from_millis(500), ..Timeouts::default() };
+    let options = Options { targets: vec![target], protocol: Protocol::Grpc, timeouts, ..Options::default() };
+    let fixture = Fixture::new(options);
+    let (mut sender, _ended) = client(fixture.address, &client::Builder::new()).await;
+    let answers: Vec<_> = (0..20).map(|_| sender.send_request(get(), true).unwrap().0).collect();
+    for answer in answers {
+        assert_eq!(answer.await.unwrap().status(), 200);
+    }
+    assert!(open.load(Ordering::SeqCst) > 0);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(open.load(Ordering::SeqCst), 0);
+    let (answer, _) = sender.send_request(get(), true).unwrap();
+    assert_eq!(answer.await.unwrap().status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_goes_on_after_its_goaway_is_refused_and_ended() {
+    let timeouts = Timeouts { client_idle: Duration::from_millis(300), ..Timeouts::default() };
+    let fixture = Fixture::new(Options { targets: vec![answering(OK)], timeouts, ..Options::default() });
+    let mut stream = fixture.connect();
+    let settings = frame(4, 0, 0, b"");
+    stream.write_all(&[b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &settings].concat()).unwrap();
+    // Time for the GOAWAY; the PING that comes with it is not answered.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let began = Instant::now();
+    for number in 0..40 {
+        // GET / with :authority `a`, by static entries and one literal.
+        let ask = frame(1, 5, number * 2 + 1, &[0x82, 0x84, 0x86, 0x41, 1, b'a']);
+        if stream.write_all(&ask).is_err() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
 }
