@@ -2,7 +2,9 @@
 
 use super::{ADMIN, Bench};
 use http::Method;
+use plimsoll_test_support::wait::until;
 use serde_json::json;
+use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_endpoint_answers_and_says_not_to_keep_it() {
@@ -108,8 +110,13 @@ async fn requests_are_counted_in_metrics_and_status() {
     }
     let metrics = bench.ask(Method::GET, "/metrics", &[], "").await;
     assert_eq!(metrics.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
-    let text = String::from_utf8_lossy(metrics.body()).into_owned();
-    assert!(text.contains("plimsoll_http_requests_total{service=\"web\",route=\"all\",code=\"200\"} 3\n"), "{text}");
+    // A client may have its answer before that is counted.
+    let counted = "plimsoll_http_requests_total{service=\"web\",route=\"all\",code=\"200\"} 3\n";
+    until(Duration::from_secs(10), counted, async || {
+        let metrics = bench.ask(Method::GET, "/metrics", &[], "").await;
+        String::from_utf8_lossy(metrics.body()).contains(counted)
+    })
+    .await;
     let (_, status) = bench.get("/status").await;
     assert_eq!((&status["server"]["total_requests"], &status["ready"]), (&json!(3), &json!(true)));
     assert_eq!(status["configuration_hash"].as_str().unwrap().len(), 32);
