@@ -16,7 +16,7 @@ pub use idle::{IdlePool, TargetConnection};
 pub use stream::Stream;
 pub use tcp_info::bytes_acknowledged;
 
-use plimsoll_core::upstream::Target;
+use plimsoll_core::upstream::{IdleLimit, Target};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use std::io;
@@ -24,7 +24,8 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-/// Connects to a target, over TLS if `tls` is given. The caller bounds the time.
+/// Connects to a target, over TLS if `tls` is given. The caller bounds the time. What the connection's idleness teaches goes
+/// to `learnt`.
 ///
 /// # Errors
 /// What the kernel or the handshake says.
@@ -32,6 +33,7 @@ pub async fn connect(
     target: &Target,
     tls: Option<&Arc<ClientConfig>>,
     server_name: &str,
+    learnt: &Arc<IdleLimit>,
 ) -> io::Result<TargetConnection> {
     let tcp = TcpStream::connect(target.address).await?;
     tcp.set_nodelay(true)?;
@@ -42,7 +44,7 @@ pub async fn connect(
             Stream::TlsClient(Box::new(TlsConnector::from(Arc::clone(config)).connect(name, tcp).await?))
         }
     };
-    Ok(TargetConnection::new(stream))
+    Ok(TargetConnection::new(stream, Arc::clone(learnt)))
 }
 
 /// The name that is asked for and verified: the Host of the attempt without its port, else the target's address.

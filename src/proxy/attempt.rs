@@ -235,6 +235,9 @@ impl<C: ClientSide> Attempt<'_, C> {
                 worker.put_response(head);
                 let never_acknowledged = exchange.never_acknowledged();
                 let stale = failure == Failure::Closed && exchange.is_stale();
+                if stale {
+                    exchange.found_stale();
+                }
                 if failure.is_targets() && !stale {
                     report_failure(&worker, self.service, &target, &failure);
                     tried.push(target);

@@ -81,7 +81,8 @@ pub(crate) fn kept(request: &Request, way: Way<'_>, in_flight: InFlight) -> Resu
     let link = if service.connect.http2 {
         worker.http2.get(target, profile).map(Link::Http2)
     } else {
-        worker.idle.take(target, profile, worker.slots.tick()).map(Link::Http1)
+        let once = !request.head.method.is_idempotent();
+        worker.idle.take(target, profile, worker.slots.tick(), once).map(Link::Http1)
     };
     match link {
         Some(link) => Ok(Connected { link, in_flight, profile }),
@@ -139,7 +140,8 @@ async fn new_link(
     name: String,
     profile: u64,
 ) -> io::Result<Link> {
-    let connection = connect::connect(&target, service.connect.tls.as_ref(), &name).await?;
+    let learnt = &service.upstream.idle_limit;
+    let connection = connect::connect(&target, service.connect.tls.as_ref(), &name, learnt).await?;
     if !service.connect.http2 {
         return Ok(Link::Http1(connection));
     }

@@ -3,7 +3,7 @@
 use super::sync::{Ordering, fence};
 use super::ticks::{NEVER, Ticks, ticks};
 use super::waiting::{Changes, NextChange, Shed, Waiter, Waiters};
-use super::{Pool, StateCounts};
+use super::{IdleLimit, Pool, StateCounts};
 use crate::model::UpstreamId;
 use arc_swap::{ArcSwap, Guard};
 use std::fmt;
@@ -29,6 +29,8 @@ pub struct Upstream {
     pub id: UpstreamId,
     /// Its name as shown.
     pub name: Arc<str>,
+    /// What its targets have taught of their idle connections.
+    pub idle_limit: Arc<IdleLimit>,
     pool: ArcSwap<Pool>,
     changes: Changes,
     /// When nothing could be picked any more; [`NOT_LOST`], or [`NEVER`] before the first pool.
@@ -45,6 +47,7 @@ impl Upstream {
         Arc::new(Self {
             id,
             name,
+            idle_limit: Arc::default(),
             pool: ArcSwap::from_pointee(Pool::empty()),
             changes: Changes::new(),
             lost_at: AtomicI64::new(NEVER),

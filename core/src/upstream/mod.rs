@@ -13,6 +13,7 @@
 mod acquire;
 pub mod balance;
 mod identity;
+mod idle_limit;
 mod inflight;
 mod latency;
 mod pool;
@@ -25,6 +26,7 @@ mod waiting;
 pub use acquire::Acquired;
 pub use balance::{Algorithm, Ask, BALANCERS, Balancer, Members, Pick, TargetIndex, WorkerRng, balancer};
 pub use identity::{Signal, Upstream};
+pub use idle_limit::IdleLimit;
 pub use inflight::InFlight;
 pub use pool::{HoldLimits, Member, Pool, PoolOptions, StateCounts, Usable};
 pub use target::Target;

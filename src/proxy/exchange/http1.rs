@@ -110,6 +110,10 @@ impl Http1Exchange {
         self.connection.reused
     }
 
+    pub(super) fn found_stale(&self) {
+        self.connection.found_closed();
+    }
+
     pub(super) fn never_acknowledged(&self) -> bool {
         let Some(tcp) = self.connection.stream.tcp() else { return false };
         if self.connection.stream.is_tls() && self.method.is_idempotent() {
@@ -404,11 +408,12 @@ impl Http1Exchange {
         let snapshot = worker.snapshot();
         let mut idle = snapshot.settings.timeouts.upstream_idle;
         if let Some(limit) = self.connection.idle_limit {
-            // A second before the target would close it: a request must not meet its FIN.
-            idle = idle.min(Duration::from_secs(u64::from(limit.saturating_sub(1))));
+            // A request must not meet its FIN: half of the limit, or a second, before the target would close it.
+            let limit = Duration::from_secs(limit.into());
+            idle = idle.min(limit - (limit / 2).min(Duration::from_secs(1)));
         }
         let cap = worker.idle_cap(snapshot.settings.limits.upstream_idle_connections);
-        let expires = worker.slots.after(idle);
-        worker.idle.put(target, profile, self.connection, expires, cap);
+        let times = (worker.slots.tick(), worker.slots.after(idle));
+        worker.idle.put(target, profile, self.connection, times, cap);
     }
 }

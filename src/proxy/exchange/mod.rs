@@ -125,6 +125,13 @@ impl Exchange {
         }
     }
 
+    /// The connection's end was met instead of an answer: what that teaches of idle connections is noted.
+    pub(crate) fn found_stale(&self) {
+        if let Self::Http1(exchange) = self {
+            exchange.found_stale();
+        }
+    }
+
     /// The answer is complete: keeps the connection, if it may carry another request.
     pub(crate) fn finish(self, worker: &Worker, target: &Arc<Target>, profile: u64) {
         if let Self::Http1(exchange) = self {
