@@ -37,6 +37,8 @@ pub(crate) enum Role {
     Idle,
     /// An HTTP/2 connection: told to end, it finishes its streams by itself.
     Http2,
+    /// A WebSocket: told to end, it says so to its client.
+    WebSocket,
     /// Something is under way.
     Busy,
 }

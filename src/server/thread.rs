@@ -127,6 +127,8 @@ async fn drain(worker: &Rc<Worker>, posts: &Arc<[Post]>, mailbox: &mut Mailbox, 
     let end = began + within;
     worker.slots.drain(Role::Http2);
     loop {
+        // Again and again, as below: one may begin in a drain.
+        worker.slots.drain(Role::WebSocket);
         let none_left = worker.slots.is_empty() && posts.iter().all(|post| post.open() == 0);
         let now = Instant::now();
         let next = if none_left { now } else { (now + TICK).min(end) };

@@ -18,6 +18,7 @@ mod method;
 pub mod status;
 pub mod syntax;
 pub mod uri;
+pub mod websocket;
 
 pub use error::{BodyError, HeadError};
 pub use head::{RequestHead, ResponseHead};

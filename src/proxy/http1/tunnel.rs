@@ -1,4 +1,8 @@
 //! A connection that was upgraded (RFC 9110 §7.8): bytes both ways, until both ends have closed.
+//!
+//! A WebSocket is told when the gateway drains: its client gets a Close frame (1001) after the last whole frame of the
+//! target, and nothing more of it. The client's own Close goes on to the target, which then ends the connection. What has
+//! not ended so by the end of the drain is cut, as every other tunnel.
 
 use super::respond::upgrade_head;
 use super::side::Http1Side;
@@ -8,9 +12,10 @@ use crate::proxy::exchange::Exchange;
 use crate::proxy::failure::Failure;
 use crate::proxy::passing::interrupted;
 use crate::proxy::request::Request;
-use crate::proxy::slots::Slot;
+use crate::proxy::slots::{Interrupt, Role, Slot};
 use crate::proxy::worker::Worker;
-use plimsoll_core::protocol::ResponseHead;
+use plimsoll_core::protocol::websocket::{Frames, GOING_AWAY};
+use plimsoll_core::protocol::{Known, ResponseHead};
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -44,6 +49,9 @@ pub(super) async fn upgrade(
     let client_input = side.input.take();
     let mut up = Direction { pending: client_input.map(|buffer| (buffer, 0)), ..Direction::default() };
     let mut down = Direction { pending: target_input.map(|buffer| (buffer, 0)), ..Direction::default() };
+    if is_websocket(head) {
+        down.follow_frames();
+    }
     let mut head_at = 0;
     slot.arm(idle);
     let result = poll_fn(|cx| {
@@ -56,6 +64,14 @@ pub(super) async fn upgrade(
         };
         if head_sent.is_pending() {
             return slot.poll(cx).map(|interrupt| Err(interrupted(interrupt, Failure::ClientTimeout)));
+        }
+        if down.may_be_told() {
+            slot.set_role(Role::WebSocket);
+        }
+        if down.may_be_told() && slot.poll(cx) == Poll::Ready(Interrupt::Drained) {
+            slot.forget();
+            slot.set_role(Role::Busy);
+            down.farewell = Farewell::Wanted;
         }
         let moved = up.bytes + down.bytes;
         let to_target = up.poll(cx, &worker, side.stream, &mut target)?;
@@ -74,6 +90,21 @@ pub(super) async fn upgrade(
     result
 }
 
+/// Whether the target has switched to WebSocket.
+fn is_websocket(head: &ResponseHead) -> bool {
+    head.known(Known::Upgrade).is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket"))
+}
+
+/// Whether the side that is written to was told that the gateway goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Farewell {
+    #[default]
+    None,
+    /// As soon as a frame has ended.
+    Wanted,
+    Said,
+}
+
 /// One way of a tunnel. Holds a buffer only while bytes wait in it.
 #[derive(Default)]
 struct Direction {
@@ -81,9 +112,24 @@ struct Direction {
     ended: bool,
     closed: bool,
     bytes: u64,
+    /// Of a WebSocket.
+    frames: Option<Frames>,
+    farewell: Farewell,
 }
 
 impl Direction {
+    fn follow_frames(&mut self) {
+        let mut frames = Frames::default();
+        if let Some((buffer, _)) = &self.pending {
+            frames.read(buffer.data());
+        }
+        self.frames = Some(frames);
+    }
+
+    fn may_be_told(&self) -> bool {
+        self.frames.is_some() && self.farewell == Farewell::None
+    }
+
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -106,6 +152,10 @@ impl Direction {
             if self.closed {
                 return Ok(Poll::Ready(()));
             }
+            if self.farewell == Farewell::Wanted && self.frames.as_ref().is_none_or(Frames::at_boundary) {
+                self.say_farewell(worker);
+                continue;
+            }
             if self.ended {
                 if Pin::new(&mut *to).poll_shutdown(cx)?.is_pending() {
                     return Ok(Poll::Pending);
@@ -115,9 +165,32 @@ impl Direction {
             }
             match worker.buffers.poll_take(cx, from) {
                 Poll::Pending => return Ok(Poll::Pending),
-                Poll::Ready(Some(buffer)) => self.pending = Some((buffer, 0)),
+                Poll::Ready(Some(buffer)) => self.take(worker, buffer),
                 Poll::Ready(None) => self.ended = true,
             }
         }
+    }
+
+    /// What has come is to be written, but for what follows our good-bye.
+    fn take(&mut self, worker: &Worker, mut buffer: Buffer) {
+        if self.farewell == Farewell::Said {
+            worker.buffers.put(buffer);
+            return;
+        }
+        if let Some(frames) = &mut self.frames
+            && let Some(end) = frames.read(buffer.data())
+            && self.farewell == Farewell::Wanted
+        {
+            buffer.truncate(end);
+            *frames = Frames::default();
+        }
+        self.pending = Some((buffer, 0));
+    }
+
+    fn say_farewell(&mut self, worker: &Worker) {
+        self.farewell = Farewell::Said;
+        let mut buffer = worker.buffers.take();
+        buffer.append(&GOING_AWAY);
+        self.pending = Some((buffer, 0));
     }
 }

@@ -12,3 +12,4 @@ mod http2;
 mod plain;
 mod streams;
 mod trouble;
+mod tunnels;
