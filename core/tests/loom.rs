@@ -7,6 +7,8 @@
 
 #[path = "../src/upstream/waiting/changes.rs"]
 mod changes;
+#[path = "../src/upstream/waiting/line.rs"]
+mod line;
 #[path = "../src/upstream/waiting/pace.rs"]
 mod pace;
 #[path = "../src/upstream/waiting/queue.rs"]
@@ -39,9 +41,11 @@ mod upstream {
 }
 
 use changes::Changes;
+use line::{InLine, InLineFor, Took};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering, fence};
 use loom::thread;
+use pace::Room;
 use queue::{Found, Place, Shed, Waiters};
 use slots::Slots;
 use std::task::{Wake, Waker};
@@ -81,14 +85,14 @@ impl Hold {
         Arc::new(Self { waiters: Waiters::new(1), pickable: AtomicBool::new(false) })
     }
 
-    fn replicas(&self) -> u32 {
-        u32::from(self.pickable.load(Ordering::Relaxed))
+    fn room(&self) -> Room {
+        Room { replicas: u32::from(self.pickable.load(Ordering::Relaxed)), each: 1 }
     }
 
     fn wait(&self) -> Result<Place, Shed> {
         let place = self.waiters.enter(0, 0, 1, (10, 10))?;
         fence(Ordering::SeqCst);
-        self.waiters.let_go(self.replicas(), None);
+        self.waiters.let_go(self.room(), None);
         Ok(place)
     }
 
@@ -96,7 +100,7 @@ impl Hold {
         self.pickable.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         if self.waiters.count() > 0 {
-            self.waiters.let_go(self.replicas(), None);
+            self.waiters.let_go(self.room(), None);
         }
     }
 
@@ -134,13 +138,13 @@ fn a_turn_that_is_over_goes_to_the_next() {
             thread::spawn(move || {
                 let place = hold.wait().expect("there is room");
                 assert_eq!(hold.until_over(place), Found::Turn);
-                hold.waiters.done(false, hold.replicas(), 0);
+                hold.waiters.done(false, hold.room(), 0);
             })
         };
         hold.publish();
         let place = hold.wait().expect("there is room");
         assert_eq!(hold.until_over(place), Found::Turn);
-        hold.waiters.done(false, hold.replicas(), 0);
+        hold.waiters.done(false, hold.room(), 0);
         other.join().expect("no panic");
         assert_eq!(hold.waiters.count(), 0);
     });
@@ -155,7 +159,7 @@ fn who_leaves_as_its_turn_comes_passes_it_on() {
             let hold = Arc::clone(&hold);
             thread::spawn(move || {
                 if !hold.waiters.leave(leaver) {
-                    hold.waiters.done(false, hold.replicas(), 0);
+                    hold.waiters.done(false, hold.room(), 0);
                 }
             })
         };
@@ -246,5 +250,81 @@ fn the_last_slot_is_taken_once_and_marks_survive_it() {
         let count = taken.into_iter().filter(|taken| *taken).count();
         assert!(count <= 1);
         assert_eq!((slots.inflight() as usize, slots.causes()), (count, 4));
+    });
+}
+
+/// What an upstream does around the line: `Upstream::acquire`, `Upstream::wait_for_slot`, `InFlight`.
+struct OneSlot {
+    slots: Slots,
+    line: InLineFor<()>,
+}
+
+impl OneSlot {
+    fn taken() -> Arc<Self> {
+        let one = Self { slots: Slots::new(0), line: InLineFor::new() };
+        assert!(one.slots.take(1));
+        Arc::new(one)
+    }
+
+    fn hand_over(&self) {
+        self.line.hand_over(|_, _| if self.slots.take(1) { Took::Slot(()) } else { Took::Full });
+    }
+
+    fn free(&self) {
+        self.slots.free();
+        fence(Ordering::SeqCst);
+        if self.line.count() > 0 {
+            self.hand_over();
+        }
+    }
+
+    fn enter(&self) -> Place {
+        let place = self.line.enter(0, (0, 1), (10, 10)).expect("there is room");
+        fence(Ordering::SeqCst);
+        self.hand_over();
+        place
+    }
+
+    fn until_slot(&self, place: Place) {
+        let (call, waker) = waker();
+        loop {
+            match self.line.look(place, &waker, 0) {
+                InLine::Waiting => call.0.wait(),
+                over => return assert!(matches!(over, InLine::Slot(()))),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_slot_that_is_freed_while_somebody_gets_in_line_is_handed_over() {
+    every_interleaving(|| {
+        let one = OneSlot::taken();
+        let other = {
+            let one = Arc::clone(&one);
+            thread::spawn(move || one.free())
+        };
+        let place = one.enter();
+        one.until_slot(place);
+        other.join().expect("no panic");
+        assert_eq!((one.slots.inflight(), one.line.count()), (1, 0));
+    });
+}
+
+#[test]
+fn who_leaves_the_line_as_a_slot_comes_passes_it_on() {
+    every_interleaving(|| {
+        let one = OneSlot::taken();
+        let (first, second) = (one.enter(), one.enter());
+        let other = {
+            let one = Arc::clone(&one);
+            thread::spawn(move || one.free())
+        };
+        if one.line.leave(first).is_some() {
+            one.free();
+        }
+        one.until_slot(second);
+        other.join().expect("no panic");
+        assert_eq!((one.slots.inflight(), one.line.count()), (1, 0));
     });
 }

@@ -5,7 +5,7 @@
 use plimsoll_core::health::{CheckRules, Outcome};
 use plimsoll_core::model::{Cause, Causes, TargetId, UpstreamId};
 use plimsoll_core::upstream::{
-    Acquired, Ask, BALANCERS, HoldLimits, InFlight, Member, Pool, PoolOptions, Signal, Target, Upstream, WaitOver,
+    Acquired, Ask, BALANCERS, InFlight, Member, Pool, PoolOptions, Signal, Target, Upstream, WaitLimits, WaitOver,
     Waiter, WorkerRng,
 };
 use std::collections::HashMap;
@@ -134,11 +134,12 @@ impl World {
             algorithm: rng.choice(BALANCERS.iter().copied()).expect("there is one"),
             members: Vec::new(),
             fed: true,
-            hold: Some(HoldLimits { max_requests: 200, max_bytes: 10_000, timeout: HOLD }),
+            hold: Some(WaitLimits { max_requests: 200, max_bytes: 10_000, timeout: HOLD }),
             grace: Duration::from_secs(3600),
             threshold: if rng.bool() { 0.0 } else { 40.0 },
             passive: Some(checks.clone()),
             max_concurrency: rng.bool().then_some(8),
+            queue: None,
         };
         let signal = Arc::clone(&rebuild) as Arc<dyn Signal>;
         let upstream = Upstream::new(UpstreamId::document("web"), "web".into(), signal);
@@ -274,7 +275,7 @@ impl World {
                     self.held.push(Held { waiter, deadline });
                 }
             }
-            Acquired::Empty { hold: false } | Acquired::Full | Acquired::Tried { .. } => {}
+            Acquired::Empty { hold: false } | Acquired::Full { .. } | Acquired::Tried { .. } => {}
         }
     }
 

@@ -24,7 +24,7 @@ pub(super) async fn targets(ask: Ask) -> Answer {
         data.extend(planned.unresolved.iter().map(|problem| {
             json!({"target": problem.subject, "health": "DNS_ERROR", "state": "unhealthy", "causes": [problem.message]})
         }));
-        return ok(&json!({"data": data, "next": null, "held": upstream.held}));
+        return ok(&json!({"data": data, "next": null, "held": upstream.held, "queued": upstream.queued}));
     }
     ok(&json!({"data": data.pop()}))
 }

@@ -4,12 +4,15 @@ use crate::probe::check_rules;
 use plimsoll_core::config::{CheckKind, DockerHealth, PassiveChecks, Waiting};
 use plimsoll_core::health::CheckRules;
 use plimsoll_core::plan::PlannedUpstream;
-use plimsoll_core::upstream::{BALANCERS, HoldLimits, Member, PoolOptions, balancer};
+use plimsoll_core::upstream::{BALANCERS, Member, PoolOptions, WaitLimits, balancer};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How requests wait where a provider feeds the pool and nothing else is written.
-const HOLD: HoldLimits = HoldLimits { max_requests: 1000, max_bytes: 64 << 20, timeout: Duration::from_secs(60) };
+const HOLD: WaitLimits = WaitLimits { max_requests: 1000, max_bytes: 64 << 20, timeout: Duration::from_secs(60) };
+
+/// How requests wait where `max_concurrency` is written and nothing else is.
+const QUEUE: WaitLimits = WaitLimits { max_requests: 1000, max_bytes: 64 << 20, timeout: Duration::from_secs(5) };
 
 /// What the pool of a planned upstream is built from.
 pub(super) fn options(
@@ -19,7 +22,7 @@ pub(super) fn options(
     health: DockerHealth,
 ) -> PoolOptions {
     let settings = &planned.settings;
-    let limits = |waiting: Waiting| HoldLimits {
+    let limits = |waiting: Waiting| WaitLimits {
         max_requests: waiting.max_requests,
         max_bytes: waiting.max_bytes,
         timeout: waiting.timeout,
@@ -27,6 +30,11 @@ pub(super) fn options(
     let hold = match settings.hold {
         None => planned.fed.then_some(HOLD),
         Some(written) => written.map(limits),
+    };
+    let queue = match (settings.max_concurrency, settings.queue) {
+        (None, _) => None,
+        (Some(_), None) => Some(QUEUE),
+        (Some(_), Some(written)) => written.map(limits),
     };
     let passive = rules(&settings.healthchecks.passive);
     let decided_elsewhere = health == DockerHealth::Only && *planned.id.provider == *"docker";
@@ -39,7 +47,8 @@ pub(super) fn options(
         grace: planned.grace,
         threshold: settings.healthchecks.threshold,
         passive: (!decided_elsewhere && passive.can_fail()).then_some(passive),
-        max_concurrency: None,
+        max_concurrency: settings.max_concurrency,
+        queue,
     }
 }
 
@@ -52,6 +61,7 @@ pub(super) fn same(one: &PoolOptions, other: &PoolOptions) -> bool {
         && one.threshold.to_bits() == other.threshold.to_bits()
         && one.passive == other.passive
         && one.max_concurrency == other.max_concurrency
+        && one.queue == other.queue
         && one.members.len() == other.members.len()
         && one
             .members

@@ -65,6 +65,7 @@ fn collect(view: &View, out: &mut MetricsOut) {
             out.value(&metric::UPSTREAM_TARGETS, &[name, state], f64::from(targets));
         }
         out.value(&metric::READY_REPLICAS, &[name], f64::from(counts.healthy));
+        out.value(&metric::QUEUED, &[name], count(upstream.queued()));
         out.value(&metric::HELD, &[name], count(upstream.held()));
         for member in upstream.pool().targets() {
             let target = &member.target;

@@ -63,6 +63,8 @@ pub struct UpstreamView {
     pub name: Arc<str>,
     /// Requests that wait for a target.
     pub held: usize,
+    /// Requests that wait because all targets are full.
+    pub queued: usize,
     /// Its targets.
     pub targets: Vec<TargetView>,
 }
@@ -102,6 +104,7 @@ impl View {
             id: planned.id.clone(),
             name: Arc::clone(&planned.name),
             held: upstream.held(),
+            queued: upstream.queued(),
             targets: targets(upstream),
         });
         views.collect()

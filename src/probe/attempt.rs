@@ -45,7 +45,8 @@ pub(super) async fn probe(kind: CheckKind, checks: &Checks, target: &Target, tls
 }
 
 async fn connects(target: &Target) -> Result<Probed, Probed> {
-    let mut connection = connect::connect(target, None, "", &Arc::default()).await.map_err(|error| failed("connect", &error))?;
+    let mut connection =
+        connect::connect(target, None, "", &Arc::default()).await.map_err(|error| failed("connect", &error))?;
     if let Ok(Err(error)) = timeout(SETTLE, first_bytes(&mut connection.stream)).await {
         return Err(failed("connect", &error));
     }
@@ -73,8 +74,9 @@ async fn answers(https: bool, checks: &Checks, target: &Target, all: &Arc<Target
         None
     };
     let name = server_name(checks.settings.https_sni.as_deref().unwrap_or(host));
-    let connection =
-        connect::connect(target, config.as_ref(), name, &Arc::default()).await.map_err(|error| failed("connect", &error))?;
+    let connection = connect::connect(target, config.as_ref(), name, &Arc::default())
+        .await
+        .map_err(|error| failed("connect", &error))?;
     let (mut sender, driver) =
         http1::handshake(TokioIo::new(connection.stream)).await.map_err(|error| broken(&error))?;
     let exchange = async {

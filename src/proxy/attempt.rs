@@ -6,6 +6,7 @@ use super::exchange::{Exchange, Http1Exchange, Http2Exchange};
 use super::failure::Failure;
 use super::forward;
 use super::hold::{self, Hold};
+use super::queue::Queue;
 use super::request::Request;
 use super::retry::Repeats;
 use super::slots::{Interrupt, Slot};
@@ -98,6 +99,8 @@ enum Asked {
     Tried(Arc<Service>, u64),
     /// Ask again when there is something to pick.
     Hold(Arc<Service>),
+    /// All targets are full: wait for a slot of one.
+    Queue(Arc<Service>),
 }
 
 /// Asks for a target. `again`: it is not the request's first look.
@@ -116,10 +119,12 @@ fn ask(request: &Request, tried: &Tried, again: bool) -> Result<Asked, Failure> 
         Acquired::Got(in_flight) => Ok(Asked::Picked((service, in_flight, now))),
         Acquired::Tried { version } => Ok(Asked::Tried(service, version)),
         Acquired::Empty { hold: true } => Ok(Asked::Hold(service)),
-        Acquired::Full | Acquired::Empty { hold: false } if !again && newer(service.upstream.pool().generation()) => {
+        Acquired::Full { .. } | Acquired::Empty { .. } if !again && newer(service.upstream.pool().generation()) => {
             Ok(Asked::Newer)
         }
-        Acquired::Full | Acquired::Empty { hold: false } => Err(Failure::NoTarget),
+        Acquired::Full { queue: true } => Ok(Asked::Queue(service)),
+        Acquired::Full { queue: false } => Err(Failure::QueueFull),
+        Acquired::Empty { .. } => Err(Failure::NoTarget),
     }
 }
 
@@ -132,6 +137,7 @@ async fn ask_until_picked<C: ClientSide>(
     hold: &mut Hold,
     tried: &mut Tried,
 ) -> Result<Picked, Failure> {
+    let mut queue = Queue::default();
     loop {
         match asked {
             Asked::Picked(picked) => return Ok(picked),
@@ -141,6 +147,14 @@ async fn ask_until_picked<C: ClientSide>(
                 tried.clear();
             }
             Asked::Hold(service) => hold.wait(request, &service.upstream, client, slot).await?,
+            Asked::Queue(service) => {
+                if let Some(in_flight) = queue.wait(request, &service.upstream, client, slot).await? {
+                    let (current, generation) = current_service(request, true)?;
+                    if Arc::ptr_eq(&current.upstream, &service.upstream) && in_flight.generation() <= generation {
+                        return Ok((current, in_flight, request.worker.now()));
+                    }
+                }
+            }
         }
         asked = ask(request, tried, true)?;
     }

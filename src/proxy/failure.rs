@@ -36,6 +36,10 @@ pub(crate) enum Failure {
     HoldFull,
     /// Was held, and no target came in time.
     HoldTimedOut,
+    /// All targets are full, and as many requests wait for a slot as may, or none may.
+    QueueFull,
+    /// Waited for a slot of a target, and none came in time.
+    QueueTimedOut,
     /// The service's host does not resolve.
     NameNotResolved,
     /// A connect was refused.
@@ -93,6 +97,7 @@ const fn row(status: u16, message: &'static str, label: &'static str, fault: Fau
 /// Kong's words for what a target does wrong.
 const INVALID_RESPONSE: &str = "An invalid response was received from the upstream server";
 const TIMING_OUT: &str = "The upstream server is timing out";
+const OVERLOADED: &str = "The service is overloaded";
 const NO_PEER: &str = "failure to get a peer from the ring-balancer";
 
 impl Failure {
@@ -115,6 +120,8 @@ impl Failure {
             Self::NoTarget => row(503, NO_PEER, "no_target", Fault::Lost),
             Self::HoldFull => row(503, NO_PEER, "hold_full", Fault::Shed),
             Self::HoldTimedOut => row(503, NO_PEER, "hold_timeout", Fault::Lost),
+            Self::QueueFull => row(503, OVERLOADED, "queue_full", Fault::Shed),
+            Self::QueueTimedOut => row(503, OVERLOADED, "queue_timeout", Fault::Shed),
             Self::NameNotResolved => row(503, "name resolution failed", "name_not_resolved", Fault::Lost),
             Self::ConnectRefused | Self::ConnectFailed => row(502, INVALID_RESPONSE, "connect_failed", Fault::Lost),
             Self::ConnectTimeout => row(504, TIMING_OUT, "connect_timeout", Fault::Lost),

@@ -19,6 +19,7 @@ mod route;
 mod attempt;
 mod connecting;
 mod hold;
+mod queue;
 mod retry;
 
 mod body;

@@ -186,6 +186,11 @@ pub struct UpstreamSettings {
     /// How requests wait while nothing can be picked. `None` where not written: on with its defaults where a provider
     /// feeds the pool; `Some(None)`: switched off.
     pub hold: Option<Option<Waiting>>,
+    /// Requests that one target has in flight at the most.
+    pub max_concurrency: Option<u32>,
+    /// How requests wait while all targets have as many. `None` where not written: on with its defaults where
+    /// `max_concurrency` is written; `Some(None)`: switched off.
+    pub queue: Option<Option<Waiting>>,
 }
 
 /// Bounds of a queue of waiting requests.
@@ -407,6 +412,13 @@ impl Default for PassiveChecks {
 
 impl Default for UpstreamSettings {
     fn default() -> Self {
-        Self { algorithm: "round-robin".into(), host_header: None, healthchecks: Healthchecks::default(), hold: None }
+        Self {
+            algorithm: "round-robin".into(),
+            host_header: None,
+            healthchecks: Healthchecks::default(),
+            hold: None,
+            max_concurrency: None,
+            queue: None,
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! From a pick to a taken slot.
 
-use super::ticks::ticks;
+use super::ticks::{moment, ticks};
+use super::waiting::Took;
 use super::{Ask, InFlight, Pick, Pool, Upstream, WorkerRng};
 use std::time::Instant;
 
@@ -19,8 +20,12 @@ pub enum Acquired {
         /// Changes seen so far.
         version: u64,
     },
-    /// All that may be used are at their `max_concurrency`.
-    Full,
+    /// All that may be used are at their `max_concurrency`, or others wait for a slot already. `queue`: the request may wait
+    /// as well ([`Upstream::wait_for_slot`]).
+    Full {
+        /// There is a queue.
+        queue: bool,
+    },
     /// None may be used. `hold`: the request may wait ([`Upstream::wait`]).
     Empty {
         /// A provider feeds the pool, holding is on, what is out is not out by verdicts on health alone, and it is not
@@ -37,6 +42,10 @@ impl Upstream {
     pub fn acquire(&self, ask: &Ask<'_>, rng: &mut WorkerRng) -> Acquired {
         let version = self.changes().version();
         let pool = self.pool();
+        let limited = pool.options().max_concurrency.is_some();
+        if limited && self.queued() > 0 {
+            return Acquired::Full { queue: true };
+        }
         let taken = match take(&pool, ask, rng) {
             Err(_) if !ask.tried.is_empty() && pool.pickable_now() > 0 => {
                 if pool.options().fed {
@@ -46,15 +55,34 @@ impl Upstream {
             }
             taken => taken,
         };
-        self.said(&pool, taken, ask.now)
+        match taken {
+            Ok(inflight) if limited => Acquired::Got(inflight.passed_on_by(self.me())),
+            taken => self.said(&pool, taken, ask.now),
+        }
     }
 
     fn said(&self, pool: &Pool, taken: Result<InFlight, Out>, now: Instant) -> Acquired {
         match taken {
             Ok(inflight) => Acquired::Got(inflight),
-            Err(Out::Full) => Acquired::Full,
+            Err(Out::Full) => Acquired::Full { queue: pool.options().queue.is_some() },
             Err(Out::Empty) => Acquired::Empty { hold: pool.may_recover() && self.within_grace(pool, ticks(now)) },
         }
+    }
+
+    /// Gives free slots to those who wait for one.
+    pub(super) fn hand_over(&self) {
+        let pool = self.pool();
+        let line = pool.options().max_concurrency.and_then(|_| self.me());
+        self.line().hand_over(|seed, now| {
+            // Whoever waits has brought the time along.
+            let Some(now) = moment(now) else { return Took::Full };
+            let ask = Ask { tried: &[], now, key: 0 };
+            match take(&pool, &ask, &mut WorkerRng::with_seed(seed)) {
+                Ok(slot) => Took::Slot(slot.passed_on_by(line.clone())),
+                Err(Out::Full) => Took::Full,
+                Err(Out::Empty) => Took::Empty,
+            }
+        });
     }
 }
 

@@ -1,6 +1,6 @@
 //! Targets, pools and upstreams for tests.
 
-use super::{Ask, HoldLimits, InFlight, Member, Pool, PoolOptions, Signal, Target, Upstream, balancer};
+use super::{Ask, InFlight, Member, Pool, PoolOptions, Signal, Target, Upstream, WaitLimits, balancer};
 use crate::model::{Causes, TargetId, UpstreamId};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -45,11 +45,12 @@ pub(super) fn options(algorithm: &str, members: Vec<Member>) -> PoolOptions {
         algorithm: balancer(algorithm).unwrap(),
         members,
         fed: true,
-        hold: Some(HoldLimits { max_requests: 1000, max_bytes: 1000, timeout: Duration::from_secs(60) }),
+        hold: Some(WaitLimits { max_requests: 1000, max_bytes: 1000, timeout: Duration::from_secs(60) }),
         grace: Duration::from_secs(60),
         threshold: 0.0,
         passive: None,
         max_concurrency: None,
+        queue: None,
     }
 }
 

@@ -2,13 +2,13 @@
 
 use super::sync::{Ordering, fence};
 use super::ticks::{NEVER, Ticks, ticks};
-use super::waiting::{Changes, NextChange, Shed, Waiter, Waiters};
-use super::{IdleLimit, Pool, StateCounts};
+use super::waiting::{Changes, InLineFor, NextChange, Shed, SlotWaiter, Waiter, Waiters};
+use super::{IdleLimit, InFlight, Pool, StateCounts};
 use crate::model::UpstreamId;
 use arc_swap::{ArcSwap, Guard};
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 /// 16 requests a replica in the first round of those let go: safely below most listen queues.
@@ -37,6 +37,8 @@ pub struct Upstream {
     lost_at: AtomicI64,
     changed: AtomicBool,
     waiters: Waiters,
+    line: InLineFor<InFlight>,
+    me: Weak<Self>,
     signal: Arc<dyn Signal>,
 }
 
@@ -44,7 +46,7 @@ impl Upstream {
     /// An upstream without targets, until a pool is published.
     #[must_use]
     pub fn new(id: UpstreamId, name: Arc<str>, signal: Arc<dyn Signal>) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new_cyclic(|me| Self {
             id,
             name,
             idle_limit: Arc::default(),
@@ -53,6 +55,8 @@ impl Upstream {
             lost_at: AtomicI64::new(NEVER),
             changed: AtomicBool::new(false),
             waiters: Waiters::new(FIRST_ROUND),
+            line: InLineFor::new(),
+            me: Weak::clone(me),
             signal,
         })
     }
@@ -73,6 +77,7 @@ impl Upstream {
         }
         let old = self.pool.swap(pool);
         self.waiters.open();
+        self.line.open();
         self.after_change();
         old
     }
@@ -97,6 +102,7 @@ impl Upstream {
         let old = self.pool.swap(Arc::new(Pool::empty()));
         self.lost_at.store(NEVER, Ordering::Relaxed);
         self.waiters.close();
+        self.line.close();
         self.changes.bump();
         old
     }
@@ -113,6 +119,22 @@ impl Upstream {
         // Something may have come between the caller's pick and our entry.
         fence(Ordering::SeqCst);
         self.let_go();
+        Ok(waiter)
+    }
+
+    /// Waits for a slot of a target, since all are taken. `bytes`: what the request holds meanwhile; `times`: now, and when
+    /// it gives up.
+    ///
+    /// # Errors
+    /// The line is full, closed, or there is none.
+    pub fn wait_for_slot(self: &Arc<Self>, bytes: u64, times: (Instant, Instant)) -> Result<SlotWaiter, Shed> {
+        let limits = self.pool().options().queue.ok_or(Shed::Off)?;
+        let times = (ticks(times.0), ticks(times.1));
+        let place = self.line.enter(bytes, times, (limits.max_requests, limits.max_bytes))?;
+        let waiter = SlotWaiter::new(Arc::clone(self), place);
+        // A slot may have been freed between the caller's look and our entry.
+        fence(Ordering::SeqCst);
+        self.hand_over();
         Ok(waiter)
     }
 
@@ -133,6 +155,12 @@ impl Upstream {
     #[must_use]
     pub fn held(&self) -> usize {
         self.waiters.count()
+    }
+
+    /// Requests that wait because all targets are full.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.line.count()
     }
 
     /// Targets of the present pool by state, now.
@@ -157,14 +185,31 @@ impl Upstream {
         &self.waiters
     }
 
+    pub(super) const fn line(&self) -> &InLineFor<InFlight> {
+        &self.line
+    }
+
+    /// Itself, to be kept.
+    pub(super) fn me(&self) -> Option<Arc<Self>> {
+        self.me.upgrade()
+    }
+
+    /// A slot was freed; now who waits for one.
+    pub(super) fn slot_freed(&self) {
+        fence(Ordering::SeqCst);
+        if self.line.count() > 0 {
+            self.hand_over();
+        }
+    }
+
     /// Lets waiting requests go, as far as there is something for them.
     pub(super) fn let_go(&self) {
-        self.waiters.let_go(self.pool().pickable_now(), None);
+        self.waiters.let_go(self.pool().room(), None);
     }
 
     /// A request that was let go is done with its turn.
     pub(super) fn turn_over(&self, answered: bool, worker: u16) {
-        self.waiters.done(answered, self.pool().pickable_now(), worker);
+        self.waiters.done(answered, self.pool().room(), worker);
     }
 
     /// What was changed can be seen; now who waits.
@@ -173,6 +218,9 @@ impl Upstream {
         fence(Ordering::SeqCst);
         if self.waiters.count() > 0 {
             self.let_go();
+        }
+        if self.line.count() > 0 {
+            self.hand_over();
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The guard of one request on one target.
 
-use super::Target;
+use super::{Target, Upstream};
 use std::sync::Arc;
 
 /// One taken slot of a target. Dropping it frees the slot. It owns its target, so that a request that runs for days keeps
@@ -9,12 +9,20 @@ use std::sync::Arc;
 pub struct InFlight {
     target: Arc<Target>,
     generation: u64,
+    /// Whose requests may wait for the slot.
+    line: Option<Arc<Upstream>>,
 }
 
 impl InFlight {
     /// Takes a slot; `None` when another worker took the last one, or the target has just been marked: pick again.
     pub(super) fn take(target: &Arc<Target>, max: u32, generation: u64) -> Option<Self> {
-        target.slots().take(max).then(|| Self { target: Arc::clone(target), generation })
+        target.slots().take(max).then(|| Self { target: Arc::clone(target), generation, line: None })
+    }
+
+    /// The slot goes on to requests of this upstream that wait for one.
+    pub(super) fn passed_on_by(mut self, upstream: Option<Arc<Upstream>>) -> Self {
+        self.line = upstream;
+        self
     }
 
     /// The target.
@@ -34,5 +42,8 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.target.slots().free();
+        if let Some(upstream) = &self.line {
+            upstream.slot_freed();
+        }
     }
 }

@@ -6,7 +6,8 @@
 //! that shares are exact over those that are left.
 //!
 //! Nothing here takes a lock or allocates to pick a target. The one mutex of an upstream guards requests that wait because
-//! there is nothing to pick (`waiting/`), and is taken only by those and by whoever lets them go.
+//! there is nothing to pick, another those that wait for a slot (`waiting/`); each is taken only by those and by whoever lets
+//! them go.
 //!
 //! Not here: who sets causes and rebuilds pools (the control plane), sockets, idle connections.
 
@@ -28,9 +29,9 @@ pub use balance::{Algorithm, Ask, BALANCERS, Balancer, Members, Pick, TargetInde
 pub use identity::{Signal, Upstream};
 pub use idle_limit::IdleLimit;
 pub use inflight::InFlight;
-pub use pool::{HoldLimits, Member, Pool, PoolOptions, StateCounts, Usable};
+pub use pool::{Member, Pool, PoolOptions, StateCounts, Usable, WaitLimits};
 pub use target::Target;
-pub use waiting::{NextChange, Shed, WaitOver, Waiter};
+pub use waiting::{NextChange, Shed, SlotOver, SlotWaiter, WaitOver, Waiter};
 
 #[cfg(test)]
 mod fixtures;

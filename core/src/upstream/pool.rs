@@ -3,15 +3,16 @@
 use super::Target;
 use super::balance::{Algorithm, Ask, BALANCERS, Balancer, Members, Pick, TargetIndex, WorkerRng};
 use super::ticks::{NEVER, Ticks, ticks};
+use super::waiting::Room;
 use crate::health::CheckRules;
 use crate::model::{Cause, Causes, TargetState};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Bounds of held requests.
+/// Bounds of requests that wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HoldLimits {
+pub struct WaitLimits {
     /// Requests that wait at the most.
     pub max_requests: u32,
     /// Bytes of their heads and buffered bodies at the most.
@@ -41,7 +42,7 @@ pub struct PoolOptions {
     /// Whether a provider feeds it.
     pub fed: bool,
     /// How requests wait while nothing can be picked; `None`: they do not.
-    pub hold: Option<HoldLimits>,
+    pub hold: Option<WaitLimits>,
     /// For how long after something could last be picked they may.
     pub grace: Duration,
     /// Percent of the weight that must be healthy, else nothing is picked. Kong's `healthchecks.threshold`.
@@ -50,6 +51,8 @@ pub struct PoolOptions {
     pub passive: Option<CheckRules>,
     /// Requests in flight that one target may have; `None`: no limit.
     pub max_concurrency: Option<u32>,
+    /// How requests wait while all targets have as many; `None`: they do not.
+    pub queue: Option<WaitLimits>,
 }
 
 /// Targets by state, for `plimsoll_upstream_targets`.
@@ -109,6 +112,7 @@ impl Pool {
             threshold: 0.0,
             passive: None,
             max_concurrency: None,
+            queue: None,
         };
         let balancer = algorithm.build(&Members { all: &[], usable: &[] }, None);
         Self { options, balancer, usable: Box::default(), below_threshold: false, built: NEVER }
@@ -197,6 +201,11 @@ impl Pool {
         }
         let mut present = self.targets().iter().filter(|member| !member.target.causes().has(Cause::Gone)).peekable();
         present.peek().is_none() || present.any(|member| member.weight > 0 && !member.target.causes().only_health())
+    }
+
+    /// What those who are let go may go to.
+    pub(super) fn room(&self) -> Room {
+        Room { replicas: self.pickable_now(), each: self.max_concurrency() }
     }
 
     pub(super) fn max_concurrency(&self) -> u32 {

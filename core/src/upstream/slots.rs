@@ -26,12 +26,29 @@ impl Slots {
     }
 
     /// Takes a slot, if there is no cause against it and fewer than `max` are taken.
+    ///
+    /// Where there is a limit the count never goes over it, not even for a moment: who looks just then would take a slot that
+    /// is free for a taken one, and wait.
     pub(crate) fn take(&self, max: u32) -> bool {
+        if max != u32::MAX {
+            return self.take_below(max);
+        }
         let before = self.0.fetch_add(1, Ordering::AcqRel);
-        if causes(before) == 0 && count(before) < max {
+        if causes(before) == 0 {
             return true;
         }
         self.free();
+        false
+    }
+
+    fn take_below(&self, max: u32) -> bool {
+        let mut word = self.0.load(Ordering::Acquire);
+        while causes(word) == 0 && count(word) < max {
+            match self.0.compare_exchange_weak(word, word + 1, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return true,
+                Err(current) => word = current,
+            }
+        }
         false
     }
 

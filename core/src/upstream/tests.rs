@@ -19,7 +19,7 @@ fn got(acquired: &Acquired, upstream: &Upstream) -> String {
             place.map_or_else(|| "gone".into(), |place| place.to_string())
         }
         Acquired::Tried { .. } => "tried".into(),
-        Acquired::Full => "full".into(),
+        Acquired::Full { .. } => "full".into(),
         Acquired::Empty { hold } => format!("empty, hold: {hold}"),
     }
 }

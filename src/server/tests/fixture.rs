@@ -9,7 +9,7 @@ use plimsoll_core::model::{Causes, TargetId, UpstreamId};
 use plimsoll_core::plan::{Input, Names, plan};
 use plimsoll_core::protocol::HeadLimits;
 use plimsoll_core::router::{Router, Rules};
-use plimsoll_core::upstream::{HoldLimits, Member, Pool, PoolOptions, Signal, Target, Upstream, balancer};
+use plimsoll_core::upstream::{Member, Pool, PoolOptions, Signal, Target, Upstream, WaitLimits, balancer};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -25,7 +25,9 @@ impl Signal for Quiet {
 pub(super) struct Options {
     pub(super) targets: Vec<SocketAddr>,
     pub(super) fed: bool,
-    pub(super) hold: Option<HoldLimits>,
+    pub(super) hold: Option<WaitLimits>,
+    pub(super) max_concurrency: Option<u32>,
+    pub(super) queue: Option<WaitLimits>,
     pub(super) timeouts: Timeouts,
     pub(super) limits: Limits,
     pub(super) read_timeout: Duration,
@@ -38,6 +40,8 @@ impl Default for Options {
             targets: Vec::new(),
             fed: false,
             hold: None,
+            max_concurrency: None,
+            queue: None,
             timeouts: Timeouts::default(),
             limits: Limits::default(),
             read_timeout: Duration::from_secs(60),
@@ -54,7 +58,7 @@ pub(super) struct Fixture {
     options: Options,
 }
 
-fn target(address: SocketAddr, fed: bool) -> Arc<Target> {
+pub(super) fn target(address: SocketAddr, fed: bool) -> Arc<Target> {
     let name: Arc<str> = address.to_string().into();
     let id = TargetId { provider: "test".into(), id: name.clone(), incarnation: "".into(), port: address.port() };
     Target::new(id, address, name.clone(), name, fed, Causes::NONE)
@@ -87,7 +91,8 @@ impl Fixture {
             grace: Duration::from_secs(60),
             threshold: 0.0,
             passive: None,
-            max_concurrency: None,
+            max_concurrency: self.options.max_concurrency,
+            queue: self.options.queue,
         };
         let old = self.upstream.pool();
         let pool = Pool::build(options, Some(&old), Instant::now());

@@ -9,6 +9,7 @@
 mod bodies;
 mod fixture;
 mod http2;
+mod overload;
 mod plain;
 mod streams;
 mod trouble;

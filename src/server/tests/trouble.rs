@@ -2,7 +2,7 @@
 
 use super::fixture::{Fixture, Options, answering, nobody, read_to_end, read_until, serve};
 use plimsoll_core::config::{Limits, Timeouts};
-use plimsoll_core::upstream::HoldLimits;
+use plimsoll_core::upstream::WaitLimits;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -169,7 +169,7 @@ fn a_body_over_the_limit_is_refused() {
 
 #[test]
 fn requests_are_held_until_a_target_is_there() {
-    let hold = HoldLimits { max_requests: 10, max_bytes: 1 << 20, timeout: Duration::from_secs(20) };
+    let hold = WaitLimits { max_requests: 10, max_bytes: 1 << 20, timeout: Duration::from_secs(20) };
     let fixture =
         Fixture::new(Options { targets: vec![answering(OK)], fed: true, hold: Some(hold), ..Options::default() });
     assert_eq!(status(&fixture.talk(GET)), "200");
@@ -195,7 +195,7 @@ fn requests_are_held_until_a_target_is_there() {
 
 #[test]
 fn a_held_request_whose_time_is_over_gets_503() {
-    let hold = HoldLimits { max_requests: 10, max_bytes: 1 << 20, timeout: Duration::from_millis(200) };
+    let hold = WaitLimits { max_requests: 10, max_bytes: 1 << 20, timeout: Duration::from_millis(200) };
     let fixture =
         Fixture::new(Options { targets: vec![answering(OK)], fed: true, hold: Some(hold), ..Options::default() });
     fixture.publish(&[]);

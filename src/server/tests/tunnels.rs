@@ -20,7 +20,8 @@ fn upgraded(fixture: &Fixture, protocol: &str) -> TcpStream {
 fn switching(protocol: &'static str, handle: impl Fn(TcpStream) + Clone + Send + 'static) -> Fixture {
     let target = serve(move |mut stream| {
         read_until(&mut stream, "\r\n\r\n");
-        write!(stream, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n\r\n").unwrap();
+        write!(stream, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n\r\n")
+            .unwrap();
         handle(stream);
     });
     Fixture::new(Options { targets: vec![target], ..Options::default() })

@@ -25,7 +25,9 @@ impl Builder<'_> {
                 algorithm: record.word("algorithm").into(),
                 host_header: record.text("host_header"),
                 healthchecks,
-                hold: hold(record),
+                hold: waiting(record, "hold"),
+                max_concurrency: record.optional_integer("max_concurrency"),
+                queue: waiting(record, "queue"),
             },
             targets: Vec::new(),
             discover,
@@ -118,12 +120,12 @@ fn text_place(record: &Record) -> crate::config::Place {
     record.mark_of("target").place
 }
 
-fn hold(record: &Record) -> Option<Option<Waiting>> {
-    match record.value("hold")? {
-        Value::Record(hold) => Some(Some(Waiting {
-            max_requests: hold.integer("max_requests"),
-            max_bytes: hold.size("max_bytes"),
-            timeout: hold.duration("timeout"),
+fn waiting(record: &Record, name: &str) -> Option<Option<Waiting>> {
+    match record.value(name)? {
+        Value::Record(bounds) => Some(Some(Waiting {
+            max_requests: bounds.integer("max_requests"),
+            max_bytes: bounds.size("max_bytes"),
+            timeout: bounds.duration("timeout"),
         })),
         _ => Some(None),
     }

@@ -53,8 +53,13 @@ pub(in crate::config) static UPSTREAM: Table = Table {
         later("use_srv_name", "Sends the name of an SRV record as Host."),
         later("client_certificate", "The certificate that targets are shown."),
         later("slow_start", "A new target's share grows to its weight over this time."),
-        later("max_concurrency", "Requests of one target at a time."),
-        later("queue", "How requests wait while all targets are full."),
+        field(
+            "max_concurrency",
+            Kind::Either(&MAX_CONCURRENCY),
+            "Requests that one target has in flight at the most, over all workers; what is over waits in the `queue`.",
+        )
+        .example("64"),
+        QUEUE,
         later("retry_budget", "How much of the load may be retries."),
         later("hedging", "A second attempt where the first is slow."),
         later("outlier", "Ejects targets that do worse than the others."),
@@ -72,6 +77,27 @@ const HOLD: Field = field(
     "How requests wait while nothing can be picked; `false`: they do not. Default: on where a provider feeds the pool, for \
      its `grace` after something last could be picked.",
 );
+
+static MAX_CONCURRENCY: [Kind; 2] = [Kind::Literal("none"), Kind::Integer(1, 1_000_000)];
+
+const QUEUE: Field = field(
+    "queue",
+    Kind::Either(&QUEUE_KINDS),
+    "How requests wait while all targets are at their `max_concurrency`; `false`: they do not, and are answered 503. \
+     Default: on where `max_concurrency` is written.",
+);
+
+static QUEUE_KINDS: [Kind; 2] = [Kind::Off, Kind::Record(&QUEUE_FIELDS)];
+
+static QUEUE_FIELDS: Table = Table {
+    name: "queue",
+    doc: "Bounds of the requests that wait for a target's slot.",
+    fields: &[
+        field("max_requests", Kind::Integer(1, 1_000_000), "Requests that wait at the most.").integer(1000),
+        field("max_bytes", Kind::Size, "Bytes of their heads and buffered bodies at the most.").text("64MiB"),
+        field("timeout", Kind::Duration, "How long one waits.").text("5s"),
+    ],
+};
 
 static HOLD_KINDS: [Kind; 2] = [Kind::Off, Kind::Record(&HOLD_FIELDS)];
 

@@ -115,7 +115,7 @@ fn labels_become_routes_services_and_settings() {
 fn every_label_of_the_table_takes_its_example_and_has_a_line() {
     let provider = DockerProvider {
         allow: crate::config::LabelAllow {
-            fields: vec!["default".into(), "hold".into()],
+            fields: vec!["default".into(), "hold".into(), "queue".into()],
             ..crate::config::LabelAllow::default()
         },
         ..DockerProvider::default()
@@ -229,7 +229,8 @@ fn hosts_are_names_with_one_wildcard_at_an_end() {
 fn what_is_not_available_says_so() {
     refused(&[("plimsoll.plugins.rate-limiting.minute", "60")], "no plugins are available in this version");
     refused(&[("plimsoll.upstream.slow_start", "30s")], "not available in this version");
-    refused(&[("plimsoll.upstream.max_concurrency", "3")], "not available in this version");
+    refused(&[("plimsoll.upstream.slow_start", "3s")], "not available in this version");
+    refused(&[("plimsoll.upstream.queue.timeout", "5s")], "needs \"queue\" in `providers.docker.allow.fields`");
     refused(&[("plimsoll.upstream.hash_on", "ip")], "not available in this version");
     refused(&[("plimsoll.upstream.algorithm", "consistent-hashing")], "not available in this version");
     refused(&[("plimsoll.upstream.hold.timeout", "5s")], "needs \"hold\" in `providers.docker.allow.fields`");

@@ -15,8 +15,6 @@ pub(super) const BY_ALLOWANCE: &[&str] = &["queue", "hold", "retry_budget", "out
 /// Fields of an upstream that this version does not have yet, or not for labels.
 pub(super) const NOT_YET: &[&str] = &[
     "slow_start",
-    "max_concurrency",
-    "queue",
     "retry_budget",
     "outlier",
     "scaling",
@@ -122,11 +120,34 @@ pub(super) const FIELDS: &[Field<UpstreamSettings>] = &[
         |u, v| hold(u).max_bytes => values::size(v)?),
     field!("hold.timeout", "How long one waits. Where `allow.fields` names `hold`.", "60s",
         |u, v| hold(u).timeout => values::duration(v)?),
+    field!("max_concurrency", "Requests that one replica has in flight at the most.", "64",
+        |u, v| u.max_concurrency => Some(u32::from(values::small(v, 1..=u16::MAX)?))),
+    Field {
+        name: "queue",
+        doc: "`false`: requests do not wait while all replicas are at `max_concurrency`. Where `allow.fields` names it.",
+        example: "false",
+        set: |upstream, _, value| {
+            let on = values::boolean(value)?;
+            upstream.queue = Some(on.then_some(QUEUE));
+            Ok(())
+        },
+    },
+    field!("queue.max_requests", "Requests that wait for a slot. Where `allow.fields` names `queue`.", "1000",
+        |u, v| queue(u).max_requests => u32::from(values::small(v, 1..=u16::MAX)?)),
+    field!("queue.max_bytes", "Bytes of them. Where `allow.fields` names `queue`.", "64MiB",
+        |u, v| queue(u).max_bytes => values::size(v)?),
+    field!("queue.timeout", "How long one waits. Where `allow.fields` names `queue`.", "5s",
+        |u, v| queue(u).timeout => values::duration(v)?),
 ];
 
 /// The `hold` that a label changes a part of.
 fn hold(upstream: &mut UpstreamSettings) -> &mut Waiting {
     upstream.hold.get_or_insert(None).get_or_insert(HOLD)
+}
+
+/// The `queue` that a label changes a part of.
+fn queue(upstream: &mut UpstreamSettings) -> &mut Waiting {
+    upstream.queue.get_or_insert(None).get_or_insert(QUEUE)
 }
 
 fn algorithm(value: &str) -> Result<Arc<str>, String> {
@@ -178,5 +199,7 @@ fn interval(value: &str) -> Result<Duration, String> {
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
 /// Probes of one upstream at a time that a label may ask for; Kong's own bound is 2³¹.
 const PROBES_MAX: u16 = 1000;
+/// The default `queue` where `max_concurrency` is written.
+const QUEUE: Waiting = Waiting { max_requests: 1000, max_bytes: 64 << 20, timeout: Duration::from_secs(5) };
 /// The default `hold` where a provider feeds the pool.
 const HOLD: Waiting = Waiting { max_requests: 1000, max_bytes: 64 << 20, timeout: Duration::from_secs(60) };

@@ -1,4 +1,5 @@
-//! Requests that wait because nothing can be picked, and how they are let go.
+//! Requests that wait: because nothing can be picked (the *hold*), and how they are let go; or because all targets are full
+//! (the line, `line.rs`).
 //!
 //! **No wake-up is lost.** Who waits enters the queue, then looks at the pool once more; who changes the pool, or a
 //! target's causes, does so, then looks whether anybody waits. A sequentially consistent fence stands between the two steps
@@ -12,16 +13,23 @@
 //! connection to the target is warm there, unless another's deadline is 100 ms earlier.
 
 mod changes;
+mod line;
 mod next_change;
 mod pace;
 mod queue;
+mod slot;
 mod waiter;
 
 pub(super) use changes::Changes;
+pub(super) use line::{InLineFor, Took};
 pub use next_change::NextChange;
+pub(super) use pace::Room;
 pub use queue::Shed;
 pub(super) use queue::Waiters;
+pub use slot::{SlotOver, SlotWaiter};
 pub use waiter::{WaitOver, Waiter};
 
+#[cfg(test)]
+mod line_tests;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,15 @@
 /// 65,536: a window past which pacing has no purpose.
 const WINDOW_MAX: u32 = 65_536;
 
+/// What those who are let go may go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Room {
+    /// Replicas that can be picked now.
+    pub(crate) replicas: u32,
+    /// Requests that one may have in flight.
+    pub(crate) each: u32,
+}
+
 /// A window over the requests that were let go and have not been answered yet.
 #[derive(Debug)]
 pub(super) struct Pace {
@@ -16,15 +25,15 @@ impl Pace {
         Self { per_replica, window: 0, under_way: 0 }
     }
 
-    /// How many more may go, with this many replicas to go to.
-    pub(super) fn allowance(&mut self, replicas: u32) -> u32 {
+    /// How many more may go.
+    pub(super) fn allowance(&mut self, Room { replicas, each }: Room) -> u32 {
         if replicas == 0 {
             // Whoever comes back next may be new: begin small again.
             self.window = 0;
             return 0;
         }
         self.window = self.window.max(self.per_replica.saturating_mul(replicas)).min(WINDOW_MAX);
-        self.window.saturating_sub(self.under_way)
+        self.window.min(each.saturating_mul(replicas)).saturating_sub(self.under_way)
     }
 
     /// One was let go.

@@ -1,6 +1,6 @@
 //! The queue of one upstream: bounded, ordered by deadline, behind one small mutex.
 
-use super::pace::Pace;
+use super::pace::{Pace, Room};
 use crate::upstream::sync::{AtomicUsize, Mutex, Ordering};
 use crate::upstream::ticks::Ticks;
 use smallvec::SmallVec;
@@ -47,6 +47,16 @@ pub(crate) enum Found {
 pub(crate) struct Place {
     deadline: Ticks,
     number: u64,
+}
+
+impl Place {
+    pub(super) const fn new(deadline: Ticks, number: u64) -> Self {
+        Self { deadline, number }
+    }
+
+    pub(super) const fn deadline(&self) -> Ticks {
+        self.deadline
+    }
 }
 
 /// One that waits.
@@ -118,7 +128,7 @@ impl Waiters {
         if queue.bytes.saturating_add(bytes) > max_bytes {
             return Err(Shed::Bytes);
         }
-        let place = Place { deadline, number: queue.entered };
+        let place = Place::new(deadline, queue.entered);
         queue.entered += 1;
         queue.bytes += bytes;
         queue.waiting.insert(place, Waiting { worker, bytes, waker: None });
@@ -126,9 +136,9 @@ impl Waiters {
         Ok(place)
     }
 
-    /// Lets go as many as may, with `replicas` that can be picked now. `worker`: whose turn this was before.
-    pub(crate) fn let_go(&self, replicas: u32, worker: Option<u16>) {
-        let called = self.next_round(&mut self.queue.lock(), replicas, worker);
+    /// Lets go as many as may, with so much room now. `worker`: whose turn this was before.
+    pub(crate) fn let_go(&self, room: Room, worker: Option<u16>) {
+        let called = self.next_round(&mut self.queue.lock(), room, worker);
         called.into_iter().for_each(Waker::wake);
     }
 
@@ -163,10 +173,10 @@ impl Waiters {
     }
 
     /// A turn is over; the next ones may go.
-    pub(crate) fn done(&self, answered: bool, replicas: u32, worker: u16) {
+    pub(crate) fn done(&self, answered: bool, room: Room, worker: u16) {
         let mut queue = self.queue.lock();
         queue.pace.done(answered);
-        let called = self.next_round(&mut queue, replicas, Some(worker));
+        let called = self.next_round(&mut queue, room, Some(worker));
         drop(queue);
         called.into_iter().for_each(Waker::wake);
     }
@@ -190,13 +200,13 @@ impl Waiters {
         self.queue.lock().closed = false;
     }
 
-    fn next_round(&self, queue: &mut Queue, replicas: u32, worker: Option<u16>) -> Called {
+    fn next_round(&self, queue: &mut Queue, room: Room, worker: Option<u16>) -> Called {
         let mut called = Called::new();
         if queue.waiting.is_empty() {
             queue.pace.rest();
             return called;
         }
-        for _ in 0..queue.pace.allowance(replicas) {
+        for _ in 0..queue.pace.allowance(room) {
             let Some(waiting) = queue.next(worker).and_then(|place| self.remove(queue, place)) else { break };
             queue.pace.gone();
             queue.quiet_since = None;

@@ -1,7 +1,7 @@
 use super::*;
 use crate::model::Cause;
 use crate::upstream::fixtures::{members, now, options, rebuild, upstream};
-use crate::upstream::{Acquired, Ask, HoldLimits, PoolOptions, Upstream, WorkerRng};
+use crate::upstream::{Acquired, Ask, PoolOptions, Upstream, WaitLimits, WorkerRng};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
@@ -165,7 +165,7 @@ fn a_wait_ends_at_its_deadline() {
 #[test]
 fn waiting_is_bounded_in_number_and_bytes() {
     let limits = |max_requests, max_bytes| {
-        deserted(|options| options.hold = Some(HoldLimits { max_requests, max_bytes, timeout: Duration::from_secs(1) }))
+        deserted(|options| options.hold = Some(WaitLimits { max_requests, max_bytes, timeout: Duration::from_secs(1) }))
     };
     let later = now() + Duration::from_secs(1);
     let number = limits(2, 100);
@@ -268,4 +268,12 @@ fn served(upstream: &Arc<Upstream>, worker: u16, rng: &mut WorkerRng) {
         }
         turn = Some(waiter);
     }
+}
+
+#[test]
+fn what_was_held_is_let_go_at_most_as_replicas_may_have_at_a_time() {
+    let (upstream, now) = (deserted(|options| options.max_concurrency = Some(3)), now());
+    let mut waiters: Vec<_> = (0..50).map(|_| wait(&upstream, 0, now + Duration::from_secs(60))).collect();
+    arrive(&upstream, 2);
+    assert_eq!(ready(&mut waiters, now).len(), 6);
 }
