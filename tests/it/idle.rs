@@ -19,8 +19,8 @@ fn rounds() -> u32 {
 
 /// A target that closes a connection which has been idle for `limit`, as Node and gunicorn do.
 async fn impatient(limit: Duration) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("it is bound");
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             tokio::spawn(answer(stream, limit));
@@ -53,11 +53,11 @@ async fn posts_at_the_worst_moments(limit: Duration, rounds: u32) -> Vec<String>
     let mut clients = JoinSet::new();
     for client in 0..CLIENTS {
         clients.spawn(async move {
-            let mut wire = Wire::connect(http).await.unwrap();
+            let mut wire = Wire::connect(http).await.expect("it listens");
             let mut wrong = Vec::new();
             for round in 0..rounds {
-                wire.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx").await.unwrap();
-                let answer = wire.answer(false).await.unwrap();
+                wire.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx").await.expect("it reads");
+                let answer = wire.answer(false).await.expect("an answer");
                 if answer.status != 200 {
                     wrong.push(format!("client {client}, round {round}: {}", answer.status));
                 }

@@ -47,11 +47,11 @@ fn slow(most: &Arc<AtomicUsize>) -> SocketAddr {
 /// A target that answers a request for each message.
 fn told() -> (SocketAddr, mpsc::Sender<()>) {
     let (sender, receiver) = mpsc::channel();
-    let receiver = Arc::new(std::sync::Mutex::new(receiver));
+    let receiver = Arc::new(parking_lot::Mutex::new(receiver));
     let address = serve(move |mut stream| {
         while stream.peek(&mut [0]).is_ok_and(|count| count > 0) {
             read_until(&mut stream, "\r\n\r\n");
-            if receiver.lock().unwrap().recv().is_err() || stream.write_all(OK.as_bytes()).is_err() {
+            if receiver.lock().recv().is_err() || stream.write_all(OK.as_bytes()).is_err() {
                 return;
             }
         }

@@ -3,7 +3,7 @@
 use super::fixture::{Fixture, Options, read_to_end, read_until, serve};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 const GOING_AWAY: [u8; 4] = [0x88, 2, 3, 0xE9];
@@ -36,11 +36,11 @@ fn read(stream: &mut TcpStream, count: usize) -> Vec<u8> {
 #[tokio::test]
 async fn a_websocket_is_told_between_two_frames_that_the_gateway_goes() {
     let (told, wait) = mpsc::channel::<()>();
-    let (wait, closed) = (std::sync::Arc::new(std::sync::Mutex::new(wait)), mpsc::channel());
-    let (say_closed, closed) = closed;
+    let wait = Arc::new(parking_lot::Mutex::new(wait));
+    let (say_closed, closed) = mpsc::channel();
     let fixture = switching("websocket", move |mut stream| {
         stream.write_all(b"\x82\x05fir").unwrap();
-        wait.lock().unwrap().recv().unwrap();
+        wait.lock().recv().unwrap();
         // The frame's end, another frame, and the beginning of one that never ends.
         stream.write_all(b"st\x82\x02ab\x82\x7dcut").unwrap();
         say_closed.send(read(&mut stream, 8)).unwrap();
