@@ -39,6 +39,7 @@ fn options(algorithm: &str, count: u16, weight: fn(u16) -> u16) -> PoolOptions {
         threshold: 0.0,
         passive: None,
         max_concurrency: None,
+        retry_budget: None,
     }
 }
 

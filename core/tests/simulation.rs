@@ -139,6 +139,7 @@ impl World {
             threshold: if rng.bool() { 0.0 } else { 40.0 },
             passive: Some(checks.clone()),
             max_concurrency: rng.bool().then_some(8),
+            retry_budget: None,
         };
         let signal = Arc::clone(&rebuild) as Arc<dyn Signal>;
         let upstream = Upstream::new(UpstreamId::document("web"), "web".into(), signal);

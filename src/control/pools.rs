@@ -4,7 +4,7 @@ use crate::probe::check_rules;
 use plimsoll_core::config::{CheckKind, DockerHealth, PassiveChecks, Waiting};
 use plimsoll_core::health::CheckRules;
 use plimsoll_core::plan::PlannedUpstream;
-use plimsoll_core::upstream::{BALANCERS, HoldLimits, Member, PoolOptions, balancer};
+use plimsoll_core::upstream::{BALANCERS, HoldLimits, Member, PoolOptions, RetryLimits, balancer};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +40,9 @@ pub(super) fn options(
         threshold: settings.healthchecks.threshold,
         passive: (!decided_elsewhere && passive.can_fail()).then_some(passive),
         max_concurrency: None,
+        retry_budget: settings
+            .retry_budget
+            .map(|budget| RetryLimits { ratio: budget.ratio, min_per_second: budget.min_per_second }),
     }
 }
 
@@ -52,6 +55,7 @@ pub(super) fn same(one: &PoolOptions, other: &PoolOptions) -> bool {
         && one.threshold.to_bits() == other.threshold.to_bits()
         && one.passive == other.passive
         && one.max_concurrency == other.max_concurrency
+        && one.retry_budget == other.retry_budget
         && one.members.len() == other.members.len()
         && one
             .members

@@ -62,6 +62,8 @@ families! {
     TARGET_FAILURES: Counter "plimsoll_target_failures_total" ["upstream", "target", "kind"]
         "Attempts on the target that failed.";
     RETRIES: Counter "plimsoll_retries_total" ["upstream", "reason"] "Attempts after the first.";
+    RETRIES_REFUSED: Counter "plimsoll_retries_refused_total" ["upstream", "reason"]
+        "Attempts that would have been safe and were not made: the upstream's retry budget was used up.";
     LOST: Counter "plimsoll_requests_lost_total" ["upstream", "reason"]
         "Requests that the gateway or the pool failed: 502, 504, no target, an answer cut after its head.";
     SHED: Counter "plimsoll_requests_shed_total" ["upstream", "reason"]

@@ -186,6 +186,17 @@ pub struct UpstreamSettings {
     /// How requests wait while nothing can be picked. `None` where not written: on with its defaults where a provider
     /// feeds the pool; `Some(None)`: switched off.
     pub hold: Option<Option<Waiting>>,
+    /// How much of the load may be repeats; `None`: what the services' `retries` say.
+    pub retry_budget: Option<RetryBudget>,
+}
+
+/// Bounds of an upstream's repeats, over about ten seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RetryBudget {
+    /// Repeats for each request.
+    pub ratio: f64,
+    /// Repeats a second that are allowed besides.
+    pub min_per_second: u32,
 }
 
 /// Bounds of a queue of waiting requests.
@@ -407,6 +418,12 @@ impl Default for PassiveChecks {
 
 impl Default for UpstreamSettings {
     fn default() -> Self {
-        Self { algorithm: "round-robin".into(), host_header: None, healthchecks: Healthchecks::default(), hold: None }
+        Self {
+            algorithm: "round-robin".into(),
+            host_header: None,
+            healthchecks: Healthchecks::default(),
+            hold: None,
+            retry_budget: None,
+        }
     }
 }

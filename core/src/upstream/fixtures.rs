@@ -50,6 +50,7 @@ pub(super) fn options(algorithm: &str, members: Vec<Member>) -> PoolOptions {
         threshold: 0.0,
         passive: None,
         max_concurrency: None,
+        retry_budget: None,
     }
 }
 

@@ -17,6 +17,7 @@ mod idle_limit;
 mod inflight;
 mod latency;
 mod pool;
+mod retry_budget;
 mod slots;
 mod sync;
 mod target;
@@ -29,6 +30,7 @@ pub use identity::{Signal, Upstream};
 pub use idle_limit::IdleLimit;
 pub use inflight::InFlight;
 pub use pool::{HoldLimits, Member, Pool, PoolOptions, StateCounts, Usable};
+pub use retry_budget::{RetryBudget, RetryLimits};
 pub use target::Target;
 pub use waiting::{NextChange, Shed, WaitOver, Waiter};
 

@@ -1,6 +1,6 @@
 //! The targets of one upstream at one moment, with the balancer built over those that may be picked.
 
-use super::Target;
+use super::{RetryLimits, Target};
 use super::balance::{Algorithm, Ask, BALANCERS, Balancer, Members, Pick, TargetIndex, WorkerRng};
 use super::ticks::{NEVER, Ticks, ticks};
 use crate::health::CheckRules;
@@ -50,6 +50,8 @@ pub struct PoolOptions {
     pub passive: Option<CheckRules>,
     /// Requests in flight that one target may have; `None`: no limit.
     pub max_concurrency: Option<u32>,
+    /// How much of the load may be repeats; `None`: no limit.
+    pub retry_budget: Option<RetryLimits>,
 }
 
 /// Targets by state, for `plimsoll_upstream_targets`.
@@ -109,6 +111,7 @@ impl Pool {
             threshold: 0.0,
             passive: None,
             max_concurrency: None,
+            retry_budget: None,
         };
         let balancer = algorithm.build(&Members { all: &[], usable: &[] }, None);
         Self { options, balancer, usable: Box::default(), below_threshold: false, built: NEVER }

@@ -9,7 +9,7 @@ use plimsoll_core::model::{Causes, TargetId, UpstreamId};
 use plimsoll_core::plan::{Input, Names, plan};
 use plimsoll_core::protocol::HeadLimits;
 use plimsoll_core::router::{Router, Rules};
-use plimsoll_core::upstream::{HoldLimits, Member, Pool, PoolOptions, Signal, Target, Upstream, balancer};
+use plimsoll_core::upstream::{HoldLimits, Member, Pool, PoolOptions, RetryLimits, Signal, Target, Upstream, balancer};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -26,6 +26,7 @@ pub(super) struct Options {
     pub(super) targets: Vec<SocketAddr>,
     pub(super) fed: bool,
     pub(super) hold: Option<HoldLimits>,
+    pub(super) retry_budget: Option<RetryLimits>,
     pub(super) timeouts: Timeouts,
     pub(super) limits: Limits,
     pub(super) read_timeout: Duration,
@@ -38,6 +39,7 @@ impl Default for Options {
             targets: Vec::new(),
             fed: false,
             hold: None,
+            retry_budget: None,
             timeouts: Timeouts::default(),
             limits: Limits::default(),
             read_timeout: Duration::from_secs(60),
@@ -88,6 +90,7 @@ impl Fixture {
             threshold: 0.0,
             passive: None,
             max_concurrency: None,
+            retry_budget: self.options.retry_budget,
         };
         let old = self.upstream.pool();
         let pool = Pool::build(options, Some(&old), Instant::now());

@@ -3,7 +3,9 @@
 use super::health::healthchecks;
 use super::{Builder, Found, What};
 use crate::config::record::{Record, Value};
-use crate::config::{Discover, Healthchecks, ProcessSource, Target, Upstream, UpstreamSettings, Waiting, rule};
+use crate::config::{
+    Discover, Healthchecks, ProcessSource, RetryBudget, Target, Upstream, UpstreamSettings, Waiting, rule,
+};
 use std::sync::Arc;
 
 /// Kong's, where a target names none.
@@ -26,6 +28,7 @@ impl Builder<'_> {
                 host_header: record.text("host_header"),
                 healthchecks,
                 hold: hold(record),
+                retry_budget: record.record("retry_budget").map(retry_budget),
             },
             targets: Vec::new(),
             discover,
@@ -127,4 +130,8 @@ fn hold(record: &Record) -> Option<Option<Waiting>> {
         })),
         _ => Some(None),
     }
+}
+
+fn retry_budget(record: &Record) -> RetryBudget {
+    RetryBudget { ratio: record.number("ratio"), min_per_second: record.integer("min_per_second") }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 #[must_use]
 pub fn upstream_json(upstream: &Upstream, credentials: Credentials) -> Value {
     let Upstream { id, name, settings, targets, discover, tags, place: _ } = upstream;
-    let UpstreamSettings { algorithm, host_header, healthchecks, hold } = settings;
+    let UpstreamSettings { algorithm, host_header, healthchecks, hold, retry_budget } = settings;
     let mut out = json!({"id": &**id, "name": &**name, "algorithm": &**algorithm});
     put(&mut out, "host_header", host_header.as_deref().map(Value::from));
     let checks = json!({
@@ -23,6 +23,8 @@ pub fn upstream_json(upstream: &Upstream, credentials: Credentials) -> Value {
     });
     put(&mut out, "healthchecks", Some(checks));
     put(&mut out, "hold", hold.map(|hold| hold.map_or(Value::Bool(false), waiting)));
+    let budget = retry_budget.map(|budget| json!({"ratio": budget.ratio, "min_per_second": budget.min_per_second}));
+    put(&mut out, "retry_budget", budget);
     put(&mut out, "targets", (!targets.is_empty()).then(|| targets.iter().map(target_json).collect()));
     put(&mut out, "discover", (!discover.is_empty()).then(|| discover_json(discover, credentials)));
     put(&mut out, "tags", filled(tags));

@@ -4,7 +4,7 @@ use super::discover::DISCOVER;
 use super::health::HEALTHCHECKS;
 use super::{COMMENT, CREATED_AT, ID, IGNORE, TAGS, UPDATED_AT};
 use crate::config::rule;
-use crate::config::table::{Field, Kind, Table, field, later};
+use crate::config::table::{Field, Given, Kind, Table, field, later};
 
 /// What Kong hashes requests by, all of which want an algorithm that is not there yet.
 const HASHES: Kind = Kind::Word(&["none"], &["consumer", "ip", "header", "cookie", "path", "query_arg", "uri_capture"]);
@@ -38,6 +38,11 @@ pub(in crate::config) static UPSTREAM: Table = Table {
         field("discover", Kind::Record(&DISCOVER), "What fills the pool besides `targets`; one or more.")
             .allow("discover"),
         HOLD,
+        field(
+            "retry_budget",
+            Kind::Record(&RETRY_BUDGET),
+            "How much of the load may be repeats. Default: no limit but the services' `retries`.",
+        ),
         field("hash_on", HASHES, "What requests are hashed by.").text("none"),
         field("hash_fallback", HASHES, "What requests are hashed by, where `hash_on` finds nothing.").text("none"),
         later("hash_on_header", "The header to hash by."),
@@ -55,7 +60,6 @@ pub(in crate::config) static UPSTREAM: Table = Table {
         later("slow_start", "A new target's share grows to its weight over this time."),
         later("max_concurrency", "Requests of one target at a time."),
         later("queue", "How requests wait while all targets are full."),
-        later("retry_budget", "How much of the load may be retries."),
         later("hedging", "A second attempt where the first is slow."),
         later("outlier", "Ejects targets that do worse than the others."),
         later("scaling", "How many replicas there should be.").allow("scaling"),
@@ -82,6 +86,16 @@ static HOLD_FIELDS: Table = Table {
         field("max_requests", Kind::Integer(1, 1_000_000), "Requests that wait at the most.").integer(1000),
         field("max_bytes", Kind::Size, "Bytes of their heads and buffered bodies at the most.").text("64MiB"),
         field("timeout", Kind::Duration, "How long one waits.").text("60s"),
+    ],
+};
+
+static RETRY_BUDGET: Table = Table {
+    name: "retry_budget",
+    doc: "Bounds of repeats, over about ten seconds and all workers. What a target refused or never acknowledged is repeated \
+          all the same.",
+    fields: &[
+        field("ratio", Kind::Number(0.0, 1.0), "Repeats for each request.").default(Given::Number(0.2)),
+        field("min_per_second", Kind::Integer(0, 100_000), "Repeats a second that are allowed besides.").integer(10),
     ],
 };
 

@@ -10,7 +10,8 @@ use std::sync::Arc;
 const POST: Source<'_> = Source::Post { allow: &[], references: false };
 
 /// Kong's entities, and what an upstream has besides Kong's fields.
-const ALLOWED: [&str; 8] = ["document", "service", "route", "upstream", "target", "certificate", "sni", "hold"];
+const ALLOWED: [&str; 9] =
+    ["document", "service", "route", "upstream", "target", "certificate", "sni", "hold", "retry_budget"];
 
 fn is_allowed(spot: &Spot<'_>) -> bool {
     let table = spot.table.name;

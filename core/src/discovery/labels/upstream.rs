@@ -2,7 +2,7 @@
 
 use super::table::Field;
 use super::values::{self, is_token, shown};
-use crate::config::{CheckKind, UpstreamSettings, Waiting};
+use crate::config::{CheckKind, RetryBudget, UpstreamSettings, Waiting};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,6 @@ pub(super) const NOT_YET: &[&str] = &[
     "slow_start",
     "max_concurrency",
     "queue",
-    "retry_budget",
     "outlier",
     "scaling",
     "recycle",
@@ -122,11 +121,20 @@ pub(super) const FIELDS: &[Field<UpstreamSettings>] = &[
         |u, v| hold(u).max_bytes => values::size(v)?),
     field!("hold.timeout", "How long one waits. Where `allow.fields` names `hold`.", "60s",
         |u, v| hold(u).timeout => values::duration(v)?),
+    field!("retry_budget.ratio", "Repeats for each request. Where `allow.fields` names `retry_budget`.", "0.2",
+        |u, v| retry_budget(u).ratio => values::ratio(v)?),
+    field!("retry_budget.min_per_second", "Repeats a second besides. Where `allow.fields` names `retry_budget`.", "10",
+        |u, v| retry_budget(u).min_per_second => u32::from(values::small(v, 0..=u16::MAX)?)),
 ];
 
 /// The `hold` that a label changes a part of.
 fn hold(upstream: &mut UpstreamSettings) -> &mut Waiting {
     upstream.hold.get_or_insert(None).get_or_insert(HOLD)
+}
+
+/// The `retry_budget` that a label changes a part of.
+fn retry_budget(upstream: &mut UpstreamSettings) -> &mut RetryBudget {
+    upstream.retry_budget.get_or_insert(RetryBudget { ratio: 0.2, min_per_second: 10 })
 }
 
 fn algorithm(value: &str) -> Result<Arc<str>, String> {
