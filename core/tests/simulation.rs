@@ -140,6 +140,7 @@ impl World {
             passive: Some(checks.clone()),
             max_concurrency: rng.bool().then_some(8),
             retry_budget: None,
+            outlier: None,
         };
         let signal = Arc::clone(&rebuild) as Arc<dyn Signal>;
         let upstream = Upstream::new(UpstreamId::document("web"), "web".into(), signal);

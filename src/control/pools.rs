@@ -4,7 +4,7 @@ use crate::probe::check_rules;
 use plimsoll_core::config::{CheckKind, DockerHealth, PassiveChecks, Waiting};
 use plimsoll_core::health::CheckRules;
 use plimsoll_core::plan::PlannedUpstream;
-use plimsoll_core::upstream::{BALANCERS, HoldLimits, Member, PoolOptions, RetryLimits, balancer};
+use plimsoll_core::upstream::{BALANCERS, HoldLimits, Member, OutlierRules, PoolOptions, RetryLimits, balancer};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +43,13 @@ pub(super) fn options(
         retry_budget: settings
             .retry_budget
             .map(|budget| RetryLimits { ratio: budget.ratio, min_per_second: budget.min_per_second }),
+        outlier: settings.outlier.map(|outlier| OutlierRules {
+            consecutive_errors: outlier.consecutive_errors,
+            success_rate_deviations: outlier.success_rate_deviations,
+            ejection: outlier.ejection,
+            max_ejected: outlier.max_ejected,
+            panic_below: outlier.panic_below,
+        }),
     }
 }
 
@@ -56,6 +63,7 @@ pub(super) fn same(one: &PoolOptions, other: &PoolOptions) -> bool {
         && one.passive == other.passive
         && one.max_concurrency == other.max_concurrency
         && one.retry_budget == other.retry_budget
+        && one.outlier == other.outlier
         && one.members.len() == other.members.len()
         && one
             .members

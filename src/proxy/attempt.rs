@@ -368,10 +368,12 @@ pub(crate) fn report(
     failure: Option<&'static str>,
 ) {
     worker.telemetry.attempt(worker.target_series(target), failure);
+    let Some(outcome) = outcome else { return };
     let pool = service.upstream.pool();
-    if let (Some(rules), Some(outcome)) = (pool.passive(), outcome)
-        && target.report(rules, outcome).is_some()
-    {
+    let judged = pool.passive().is_some_and(|rules| target.report(rules, outcome).is_some());
+    // The control plane ejects it.
+    let failing = pool.outlier().is_some_and(|rules| target.tallied(rules, outcome));
+    if judged || failing {
         service.upstream.changed();
     }
 }

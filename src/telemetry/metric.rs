@@ -57,6 +57,7 @@ families! {
     READY_REPLICAS: Gauge "plimsoll_upstream_ready_replicas" ["upstream"] "Targets that may be picked.";
     UPSTREAM_TARGETS: Gauge "plimsoll_upstream_targets" ["upstream", "state"]
         "Targets by state: starting, healthy, unhealthy, draining.";
+    EJECTIONS: Counter "plimsoll_upstream_ejections_total" ["upstream", "reason"] "Targets ejected as outliers.";
     TARGET_INFLIGHT: Gauge "plimsoll_target_inflight_requests" ["upstream", "target"] "Requests in flight now.";
     TARGET_REQUESTS: Counter "plimsoll_target_requests_total" ["upstream", "target"] "Attempts on the target.";
     TARGET_FAILURES: Counter "plimsoll_target_failures_total" ["upstream", "target", "kind"]

@@ -1,6 +1,7 @@
 //! The guard of one request on one target.
 
 use super::Target;
+use crate::model::Causes;
 use std::sync::Arc;
 
 /// One taken slot of a target. Dropping it frees the slot. It owns its target, so that a request that runs for days keeps
@@ -13,8 +14,8 @@ pub struct InFlight {
 
 impl InFlight {
     /// Takes a slot; `None` when another worker took the last one, or the target has just been marked: pick again.
-    pub(super) fn take(target: &Arc<Target>, max: u32, generation: u64) -> Option<Self> {
-        target.slots().take(max).then(|| Self { target: Arc::clone(target), generation })
+    pub(super) fn take(target: &Arc<Target>, max: u32, ignored: Causes, generation: u64) -> Option<Self> {
+        target.slots().take(max, ignored.0).then(|| Self { target: Arc::clone(target), generation })
     }
 
     /// The target.

@@ -16,6 +16,7 @@ mod identity;
 mod idle_limit;
 mod inflight;
 mod latency;
+mod outlier;
 mod pool;
 mod retry_budget;
 mod slots;
@@ -29,6 +30,7 @@ pub use balance::{Algorithm, Ask, BALANCERS, Balancer, Members, Pick, TargetInde
 pub use identity::{Signal, Upstream};
 pub use idle_limit::IdleLimit;
 pub use inflight::InFlight;
+pub use outlier::{EjectedBy, OutlierChange, OutlierRules, Outliers};
 pub use pool::{HoldLimits, Member, Pool, PoolOptions, StateCounts, Usable};
 pub use retry_budget::{RetryBudget, RetryLimits};
 pub use target::Target;

@@ -25,10 +25,10 @@ impl Slots {
         causes(self.0.load(Ordering::Acquire))
     }
 
-    /// Takes a slot, if there is no cause against it and fewer than `max` are taken.
-    pub(crate) fn take(&self, max: u32) -> bool {
+    /// Takes a slot, if there is no cause against it but `ignored` ones, and fewer than `max` are taken.
+    pub(crate) fn take(&self, max: u32, ignored: u32) -> bool {
         let before = self.0.fetch_add(1, Ordering::AcqRel);
-        if causes(before) == 0 && count(before) < max {
+        if causes(before) & !ignored == 0 && count(before) < max {
             return true;
         }
         self.free();

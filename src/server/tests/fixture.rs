@@ -91,6 +91,7 @@ impl Fixture {
             passive: None,
             max_concurrency: None,
             retry_budget: self.options.retry_budget,
+            outlier: None,
         };
         let old = self.upstream.pool();
         let pool = Pool::build(options, Some(&old), Instant::now());

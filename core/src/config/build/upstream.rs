@@ -4,7 +4,7 @@ use super::health::healthchecks;
 use super::{Builder, Found, What};
 use crate::config::record::{Record, Value};
 use crate::config::{
-    Discover, Healthchecks, ProcessSource, RetryBudget, Target, Upstream, UpstreamSettings, Waiting, rule,
+    Discover, Healthchecks, Outlier, ProcessSource, RetryBudget, Target, Upstream, UpstreamSettings, Waiting, rule,
 };
 use std::sync::Arc;
 
@@ -29,6 +29,7 @@ impl Builder<'_> {
                 healthchecks,
                 hold: hold(record),
                 retry_budget: record.record("retry_budget").map(retry_budget),
+                outlier: record.record("outlier").map(outlier),
             },
             targets: Vec::new(),
             discover,
@@ -134,4 +135,14 @@ fn hold(record: &Record) -> Option<Option<Waiting>> {
 
 fn retry_budget(record: &Record) -> RetryBudget {
     RetryBudget { ratio: record.number("ratio"), min_per_second: record.integer("min_per_second") }
+}
+
+fn outlier(record: &Record) -> Outlier {
+    Outlier {
+        consecutive_errors: record.integer("consecutive_errors"),
+        success_rate_deviations: record.number("success_rate_deviations"),
+        ejection: record.duration("ejection"),
+        max_ejected: record.number("max_ejected"),
+        panic_below: record.number("panic_below"),
+    }
 }

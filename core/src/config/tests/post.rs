@@ -10,8 +10,8 @@ use std::sync::Arc;
 const POST: Source<'_> = Source::Post { allow: &[], references: false };
 
 /// Kong's entities, and what an upstream has besides Kong's fields.
-const ALLOWED: [&str; 9] =
-    ["document", "service", "route", "upstream", "target", "certificate", "sni", "hold", "retry_budget"];
+const ALLOWED: [&str; 10] =
+    ["document", "service", "route", "upstream", "target", "certificate", "sni", "hold", "retry_budget", "outlier"];
 
 fn is_allowed(spot: &Spot<'_>) -> bool {
     let table = spot.table.name;

@@ -115,7 +115,7 @@ fn labels_become_routes_services_and_settings() {
 fn every_label_of_the_table_takes_its_example_and_has_a_line() {
     let provider = DockerProvider {
         allow: crate::config::LabelAllow {
-            fields: vec!["default".into(), "hold".into(), "retry_budget".into()],
+            fields: vec!["default".into(), "hold".into(), "retry_budget".into(), "outlier".into()],
             ..crate::config::LabelAllow::default()
         },
         ..DockerProvider::default()
@@ -260,6 +260,17 @@ fn a_retry_budget_by_label_needs_its_allowance_and_has_defaults_for_the_rest() {
     assert_eq!((budget.ratio, budget.min_per_second), (0.5, 10));
     let labels = [("plimsoll.enable", "true"), ("plimsoll.upstream.retry_budget.ratio", "1.5")];
     assert!(read(&labels, &provider).expect_err("too much").contains("wants a number from 0 to 1"));
+}
+
+#[test]
+fn an_outlier_by_label_needs_its_allowance_and_has_defaults_for_the_rest() {
+    let labels = [("plimsoll.enable", "true"), ("plimsoll.upstream.outlier.ejection", "10s")];
+    refused(&labels[1..], "needs \"outlier\"");
+    let mut provider = DockerProvider::default();
+    provider.allow.fields.push("outlier".into());
+    let said = read(&labels, &provider).expect("labels are good").expect("the container is exposed");
+    let outlier = said.upstream.outlier.expect("it is set");
+    assert_eq!((outlier.ejection, outlier.consecutive_errors), (Duration::from_secs(10), 5));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::table::Field;
 use super::values::{self, is_token, shown};
-use crate::config::{CheckKind, RetryBudget, UpstreamSettings, Waiting};
+use crate::config::{CheckKind, Outlier, RetryBudget, UpstreamSettings, Waiting};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,6 @@ pub(super) const NOT_YET: &[&str] = &[
     "slow_start",
     "max_concurrency",
     "queue",
-    "outlier",
     "scaling",
     "recycle",
     "hash_on",
@@ -125,7 +124,22 @@ pub(super) const FIELDS: &[Field<UpstreamSettings>] = &[
         |u, v| retry_budget(u).ratio => values::ratio(v)?),
     field!("retry_budget.min_per_second", "Repeats a second besides. Where `allow.fields` names `retry_budget`.", "10",
         |u, v| retry_budget(u).min_per_second => u32::from(values::small(v, 0..=u16::MAX)?)),
+    field!("outlier.consecutive_errors", "Errors in a row that eject; 0: off. Where `allow.fields` names `outlier`.", "5",
+        |u, v| outlier(u).consecutive_errors => u32::from(values::small(v, 0..=u16::MAX)?)),
+    field!("outlier.success_rate_deviations", "Deviations below the mean that eject. Where `allow.fields` names `outlier`.",
+        "3", |u, v| outlier(u).success_rate_deviations => values::percent(v)?),
+    field!("outlier.ejection", "How long a first ejection lasts. Where `allow.fields` names `outlier`.", "30s",
+        |u, v| outlier(u).ejection => values::duration(v)?),
+    field!("outlier.max_ejected", "The part that may be ejected. Where `allow.fields` names `outlier`.", "0.3",
+        |u, v| outlier(u).max_ejected => values::ratio(v)?),
+    field!("outlier.panic_below", "Less than this part usable: use all. Where `allow.fields` names `outlier`.", "0.5",
+        |u, v| outlier(u).panic_below => values::ratio(v)?),
 ];
+
+/// The `outlier` that a label changes a part of.
+fn outlier(upstream: &mut UpstreamSettings) -> &mut Outlier {
+    upstream.outlier.get_or_insert_default()
+}
 
 /// The `hold` that a label changes a part of.
 fn hold(upstream: &mut UpstreamSettings) -> &mut Waiting {
