@@ -40,6 +40,8 @@ fn options(algorithm: &str, count: u16, weight: fn(u16) -> u16) -> PoolOptions {
         passive: None,
         max_concurrency: None,
         queue: None,
+        retry_budget: None,
+        outlier: None,
     }
 }
 

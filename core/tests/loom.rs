@@ -223,13 +223,13 @@ fn a_target_that_is_marked_and_shows_nothing_in_flight_gets_nothing_more() {
                 }
             })
         };
-        if slots.take(u32::MAX) {
+        if slots.take(u32::MAX, 0) {
             assert!(!stopped.load(Ordering::Acquire), "a request on a target that was stopped");
             slots.free();
         }
         draining.join().expect("no panic");
         assert_eq!(slots.inflight(), 0);
-        assert!(!slots.take(u32::MAX));
+        assert!(!slots.take(u32::MAX, 0));
     });
 }
 
@@ -239,13 +239,13 @@ fn the_last_slot_is_taken_once_and_marks_survive_it() {
         let slots = Arc::new(Slots::new(0));
         let other = {
             let slots = Arc::clone(&slots);
-            thread::spawn(move || slots.take(1))
+            thread::spawn(move || slots.take(1, 0))
         };
         let marking = {
             let slots = Arc::clone(&slots);
             thread::spawn(move || slots.replace(4, 4))
         };
-        let taken = [slots.take(1), other.join().expect("no panic")];
+        let taken = [slots.take(1, 0), other.join().expect("no panic")];
         assert!(marking.join().expect("no panic"));
         let count = taken.into_iter().filter(|taken| *taken).count();
         assert!(count <= 1);
@@ -262,12 +262,12 @@ struct OneSlot {
 impl OneSlot {
     fn taken() -> Arc<Self> {
         let one = Self { slots: Slots::new(0), line: InLineFor::new() };
-        assert!(one.slots.take(1));
+        assert!(one.slots.take(1, 0));
         Arc::new(one)
     }
 
     fn hand_over(&self) {
-        self.line.hand_over(|_, _| if self.slots.take(1) { Took::Slot(()) } else { Took::Full });
+        self.line.hand_over(|_, _| if self.slots.take(1, 0) { Took::Slot(()) } else { Took::Full });
     }
 
     fn free(&self) {

@@ -140,6 +140,8 @@ impl World {
             passive: Some(checks.clone()),
             max_concurrency: rng.bool().then_some(8),
             queue: None,
+            retry_budget: None,
+            outlier: None,
         };
         let signal = Arc::clone(&rebuild) as Arc<dyn Signal>;
         let upstream = Upstream::new(UpstreamId::document("web"), "web".into(), signal);

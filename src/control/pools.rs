@@ -4,7 +4,7 @@ use crate::probe::check_rules;
 use plimsoll_core::config::{CheckKind, DockerHealth, PassiveChecks, Waiting};
 use plimsoll_core::health::CheckRules;
 use plimsoll_core::plan::PlannedUpstream;
-use plimsoll_core::upstream::{BALANCERS, Member, PoolOptions, WaitLimits, balancer};
+use plimsoll_core::upstream::{BALANCERS, Member, OutlierRules, PoolOptions, RetryLimits, WaitLimits, balancer};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +49,16 @@ pub(super) fn options(
         passive: (!decided_elsewhere && passive.can_fail()).then_some(passive),
         max_concurrency: settings.max_concurrency,
         queue,
+        retry_budget: settings
+            .retry_budget
+            .map(|budget| RetryLimits { ratio: budget.ratio, min_per_second: budget.min_per_second }),
+        outlier: settings.outlier.map(|outlier| OutlierRules {
+            consecutive_errors: outlier.consecutive_errors,
+            success_rate_deviations: outlier.success_rate_deviations,
+            ejection: outlier.ejection,
+            max_ejected: outlier.max_ejected,
+            panic_below: outlier.panic_below,
+        }),
     }
 }
 
@@ -62,6 +72,8 @@ pub(super) fn same(one: &PoolOptions, other: &PoolOptions) -> bool {
         && one.passive == other.passive
         && one.max_concurrency == other.max_concurrency
         && one.queue == other.queue
+        && one.retry_budget == other.retry_budget
+        && one.outlier == other.outlier
         && one.members.len() == other.members.len()
         && one
             .members

@@ -82,6 +82,7 @@ impl Reconciler {
             if !due.contains(&planned.id) {
                 continue;
             }
+            self.workshop.registry.lock().judge(&planned.id, now);
             if let Some(pool) = self.new_pool(planned, upstream, now) {
                 self.retired.pool(upstream.publish(pool));
                 self.look_after(planned, upstream);

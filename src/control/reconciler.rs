@@ -252,7 +252,11 @@ impl Reconciler {
 
     fn sweep(&mut self) {
         self.sources.count(&self.common.shared.telemetry);
-        self.workshop.registry.lock().forget(clock::now());
+        let now = clock::now();
+        let mut registry = self.workshop.registry.lock();
+        registry.judge_all(now);
+        registry.forget(now);
+        drop(registry);
         self.retired.sweep(&self.workshop.thread);
         self.common.shared.telemetry.set(&metric::CONFIG_RETIRED, &[], show::count(self.retired.len()));
     }

@@ -4,12 +4,12 @@
 //! next one brings back, finds itself with its counts, its health and its latency.
 
 use super::causes::{Readiness, Said};
-use crate::telemetry::{Series, Telemetry};
+use crate::telemetry::{Series, Telemetry, metric};
 use plimsoll_core::config::DockerHealth;
 use plimsoll_core::health::Checker;
 use plimsoll_core::model::{Cause, Causes, Facts, Freshness, Replica, TargetId, TargetState, UpstreamId};
 use plimsoll_core::plan::{Member as Planned, Plan, PlannedUpstream};
-use plimsoll_core::upstream::{Member, Pool, Signal, Target, Upstream};
+use plimsoll_core::upstream::{EjectedBy, Member, OutlierChange, Outliers, Pool, Signal, Target, Upstream};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,6 +31,7 @@ pub(super) struct Registry {
 struct Known {
     upstream: Arc<Upstream>,
     targets: FxHashMap<TargetId, KnownTarget>,
+    outliers: Outliers,
     left: Option<Instant>,
 }
 
@@ -72,7 +73,8 @@ impl Registry {
         }
         let (id, name, signal) = (planned.id.clone(), Arc::clone(&planned.name), Arc::clone(&self.signal));
         let upstream = Upstream::new(id, name, signal);
-        let known = Known { upstream: Arc::clone(&upstream), targets: FxHashMap::default(), left: None };
+        let (targets, outliers) = (FxHashMap::default(), Outliers::default());
+        let known = Known { upstream: Arc::clone(&upstream), targets, outliers, left: None };
         self.upstreams.insert(planned.id.clone(), known);
         upstream
     }
@@ -181,7 +183,16 @@ impl Registry {
         for known in self.upstreams.values_mut() {
             known.targets.retain(|_, target| stays(target.left) || target.target.inflight() > 0);
         }
-        self.upstreams.retain(|_, known| stays(known.left) || !known.targets.is_empty());
+        let telemetry = &self.telemetry;
+        self.upstreams.retain(|_, known| {
+            let kept = stays(known.left) || !known.targets.is_empty();
+            if !kept {
+                EjectedBy::ALL
+                    .iter()
+                    .for_each(|by| telemetry.remove(&metric::EJECTIONS, &[&*known.upstream.name, by.name()]));
+            }
+            kept
+        });
         let left = |known: &Known| known.targets.values().filter_map(|target| target.left).collect::<Vec<_>>();
         let mut gone: Vec<Instant> = self.upstreams.values().flat_map(left).collect();
         if gone.len() > GONE_MAX {
@@ -203,6 +214,18 @@ impl Registry {
         }
     }
 
+    /// Ejects what does badly, and brings back what was ejected for long enough.
+    pub(super) fn judge(&mut self, id: &UpstreamId, now: Instant) {
+        if let Some(known) = self.upstreams.get_mut(id) {
+            known.judge(&self.telemetry, now);
+        }
+    }
+
+    /// As [`Self::judge`], for every upstream.
+    pub(super) fn judge_all(&mut self, now: Instant) {
+        self.upstreams.values_mut().for_each(|known| known.judge(&self.telemetry, now));
+    }
+
     /// Whether no request is in flight on any target with this identity.
     pub(super) fn is_idle(&self, id: &TargetId) -> bool {
         self.upstreams.values().filter_map(|known| known.targets.get(id)).all(|known| known.target.inflight() == 0)
@@ -210,6 +233,36 @@ impl Registry {
 }
 
 impl Known {
+    fn judge(&mut self, telemetry: &Telemetry, now: Instant) {
+        let pool = self.upstream.pool();
+        let changes = match pool.outlier() {
+            Some(rules) => self.outliers.judge(rules, pool.targets(), now),
+            None => self.outliers.end(self.targets.values().map(|known| &known.target)),
+        };
+        drop(pool);
+        for (target, change) in &changes {
+            let (upstream, causes) = (&*self.upstream.name, target.causes());
+            let Target { replica, address, .. } = &**target;
+            match change {
+                OutlierChange::Ejected { by, time } => {
+                    let (by, seconds) = (by.name(), time.as_secs_f64());
+                    tracing::warn!(%upstream, target = %replica, %address, by, seconds, "target is ejected");
+                    telemetry.add(&metric::EJECTIONS, &[upstream, by], 1.0);
+                }
+                OutlierChange::Returned => {
+                    tracing::info!(%upstream, target = %replica, %address, "target is ejected no longer");
+                }
+            }
+            // That was its line.
+            if let Some(known) = self.targets.get_mut(&target.id) {
+                known.told = Some(causes.state());
+            }
+        }
+        if !changes.is_empty() {
+            self.upstream.changed();
+        }
+    }
+
     fn target(&mut self, member: &Planned, upstream: &str, mode: DockerHealth, telemetry: &Telemetry) -> Arc<Target> {
         let said = Said::of(member.phase, member.health, mode_of(&member.id, mode));
         if let Some(known) = self.targets.get_mut(&member.id)

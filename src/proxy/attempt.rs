@@ -59,6 +59,9 @@ pub(crate) async fn attempts<C: ClientSide>(
             Asked::Picked(picked) => picked,
             asked => ask_until_picked(asked, request, client, slot, &mut hold, &mut tried).await?,
         };
+        if request.record.attempts == 0 {
+            service.upstream.retry_budget.request(began);
+        }
         request.record.attempts += 1;
         let mut attempt =
             Attempt { request: &mut *request, client: &mut *client, slot, service: &service, fresh: repeats.fresh };
@@ -79,12 +82,31 @@ pub(crate) async fn attempts<C: ClientSide>(
             Err(failed) => failed,
         };
         slot.on_target(None);
-        if !repeats.allow(request, &service, &failed) {
+        if !repeats.allow(request, &service, &failed, now) {
             return Err(failed.failure);
         }
+        still_wanted(&worker, client, slot).await?;
         worker.telemetry.retry(service.upstream_series.id(), failed.failure.row().label);
         request.upload.rewind();
     }
+}
+
+/// Whether a repeat still has someone to answer: it neither outlives its client nor the request's deadline.
+///
+/// # Errors
+/// Why not.
+async fn still_wanted<C: ClientSide>(worker: &Worker, client: &mut C, slot: &Slot) -> Result<(), Failure> {
+    poll_fn(|cx| {
+        if client.poll_gone(cx, worker).is_ready() {
+            return Poll::Ready(Err(Failure::ClientGone));
+        }
+        Poll::Ready(match slot.poll(cx) {
+            Poll::Ready(Interrupt::RequestTimedOut) => Err(Failure::RequestTimeout),
+            Poll::Ready(Interrupt::Drained) => Err(Failure::Drained),
+            _ => Ok(()),
+        })
+    })
+    .await
 }
 
 /// A target for an attempt, the service that it is made for, and when it begins.
@@ -360,10 +382,12 @@ pub(crate) fn report(
     failure: Option<&'static str>,
 ) {
     worker.telemetry.attempt(worker.target_series(target), failure);
+    let Some(outcome) = outcome else { return };
     let pool = service.upstream.pool();
-    if let (Some(rules), Some(outcome)) = (pool.passive(), outcome)
-        && target.report(rules, outcome).is_some()
-    {
+    let judged = pool.passive().is_some_and(|rules| target.report(rules, outcome).is_some());
+    // The control plane ejects it.
+    let failing = pool.outlier().is_some_and(|rules| target.tallied(rules, outcome));
+    if judged || failing {
         service.upstream.changed();
     }
 }

@@ -3,6 +3,7 @@
 use super::attempt::Failed;
 use super::request::Request;
 use crate::snapshot::Service;
+use std::time::Instant;
 
 /// What counts against a request's tries.
 #[derive(Debug, Default)]
@@ -21,7 +22,10 @@ impl Repeats {
     /// Not counted against the service's `retries`: an idle connection that ended, which happens once, since the next one
     /// is new; and what a runtime's target refused or never acknowledged, since such a target is taken out, so that each
     /// takes part in this once.
-    pub(crate) fn allow(&mut self, request: &Request, service: &Service, failed: &Failed) -> bool {
+    ///
+    /// What the target may have acted on draws on the upstream's retry budget, where it has one. When that is used up, the
+    /// failure goes to the client as it is.
+    pub(crate) fn allow(&mut self, request: &Request, service: &Service, failed: &Failed, now: Instant) -> bool {
         if !failed.failure.is_targets() || !request.upload.can_repeat() {
             return false;
         }
@@ -29,6 +33,10 @@ impl Repeats {
         if !untouched && !request.head.method.is_idempotent() {
             return false;
         }
+        self.within_retries(service, failed) && (untouched || drawn(request, service, now))
+    }
+
+    fn within_retries(&mut self, service: &Service, failed: &Failed) -> bool {
         if failed.stale && !self.fresh {
             self.fresh = true;
             return true;
@@ -39,4 +47,12 @@ impl Repeats {
         self.counted += 1;
         self.counted <= u32::from(service.retries)
     }
+}
+
+fn drawn(request: &Request, service: &Service, now: Instant) -> bool {
+    let drawn = service.upstream.retry_budget.draw(now);
+    if !drawn {
+        request.worker.telemetry.retry_refused(service.upstream_series.id(), "budget");
+    }
+    drawn
 }

@@ -57,11 +57,14 @@ families! {
     READY_REPLICAS: Gauge "plimsoll_upstream_ready_replicas" ["upstream"] "Targets that may be picked.";
     UPSTREAM_TARGETS: Gauge "plimsoll_upstream_targets" ["upstream", "state"]
         "Targets by state: starting, healthy, unhealthy, draining.";
+    EJECTIONS: Counter "plimsoll_upstream_ejections_total" ["upstream", "reason"] "Targets ejected as outliers.";
     TARGET_INFLIGHT: Gauge "plimsoll_target_inflight_requests" ["upstream", "target"] "Requests in flight now.";
     TARGET_REQUESTS: Counter "plimsoll_target_requests_total" ["upstream", "target"] "Attempts on the target.";
     TARGET_FAILURES: Counter "plimsoll_target_failures_total" ["upstream", "target", "kind"]
         "Attempts on the target that failed.";
     RETRIES: Counter "plimsoll_retries_total" ["upstream", "reason"] "Attempts after the first.";
+    RETRIES_REFUSED: Counter "plimsoll_retries_refused_total" ["upstream", "reason"]
+        "Attempts that would have been safe and were not made: the upstream's retry budget was used up.";
     LOST: Counter "plimsoll_requests_lost_total" ["upstream", "reason"]
         "Requests that the gateway or the pool failed: 502, 504, no target, an answer cut after its head.";
     SHED: Counter "plimsoll_requests_shed_total" ["upstream", "reason"]

@@ -34,6 +34,7 @@ pub(super) struct Reason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
     Retry,
+    RetryRefused,
     Lost,
     Shed,
     Failure,

@@ -124,6 +124,11 @@ impl WorkerTelemetry {
         self.with_row(upstream, Kind::Upstream, |row| row.count_reason(Event::Retry, reason));
     }
 
+    /// A further attempt would have been safe, and is not made.
+    pub fn retry_refused(&self, upstream: SeriesId, reason: &'static str) {
+        self.with_row(upstream, Kind::Upstream, |row| row.count_reason(Event::RetryRefused, reason));
+    }
+
     /// A request was failed by the gateway or the pool.
     pub fn lost(&self, upstream: SeriesId, reason: &'static str) {
         self.with_row(upstream, Kind::Upstream, |row| row.count_reason(Event::Lost, reason));

@@ -191,6 +191,46 @@ pub struct UpstreamSettings {
     /// How requests wait while all targets have as many. `None` where not written: on with its defaults where
     /// `max_concurrency` is written; `Some(None)`: switched off.
     pub queue: Option<Option<Waiting>>,
+    /// How much of the load may be repeats; `None`: what the services' `retries` say.
+    pub retry_budget: Option<RetryBudget>,
+    /// When targets are ejected; `None`: never.
+    pub outlier: Option<Outlier>,
+}
+
+/// When targets that do worse than they should are ejected.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Outlier {
+    /// Errors in a row; 0: off.
+    pub consecutive_errors: u32,
+    /// Standard deviations below the mean success rate; 0: off.
+    pub success_rate_deviations: f64,
+    /// How long a first ejection lasts.
+    pub ejection: Duration,
+    /// The part of the pool that may be ejected.
+    pub max_ejected: f64,
+    /// Where less than this part of the pool may be used, all of it is.
+    pub panic_below: f64,
+}
+
+impl Default for Outlier {
+    fn default() -> Self {
+        Self {
+            consecutive_errors: 5,
+            success_rate_deviations: 3.0,
+            ejection: Duration::from_secs(30),
+            max_ejected: 0.3,
+            panic_below: 0.5,
+        }
+    }
+}
+
+/// Bounds of an upstream's repeats, over about ten seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RetryBudget {
+    /// Repeats for each request.
+    pub ratio: f64,
+    /// Repeats a second that are allowed besides.
+    pub min_per_second: u32,
 }
 
 /// Bounds of a queue of waiting requests.
@@ -419,6 +459,8 @@ impl Default for UpstreamSettings {
             hold: None,
             max_concurrency: None,
             queue: None,
+            retry_budget: None,
+            outlier: None,
         }
     }
 }

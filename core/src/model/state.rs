@@ -96,6 +96,12 @@ impl Causes {
         Self(self.0 | cause as u32)
     }
 
+    /// The set without those of `other`.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Whether the two sets share a cause.
     #[must_use]
     pub const fn intersects(self, other: Self) -> bool {

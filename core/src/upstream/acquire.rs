@@ -99,8 +99,8 @@ fn take(pool: &Pool, ask: &Ask<'_>, rng: &mut WorkerRng) -> Result<InFlight, Out
             Pick::Full => return Err(Out::Full),
             Pick::Empty => return Err(Out::Empty),
         };
-        let taken =
-            pool.target(index).and_then(|target| InFlight::take(target, pool.max_concurrency(), pool.generation()));
+        let (max, ignored) = (pool.max_concurrency(), pool.ignored());
+        let taken = pool.target(index).and_then(|target| InFlight::take(target, max, ignored, pool.generation()));
         if let Some(inflight) = taken {
             return Ok(inflight);
         }

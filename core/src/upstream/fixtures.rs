@@ -1,6 +1,8 @@
 //! Targets, pools and upstreams for tests.
 
-use super::{Ask, InFlight, Member, Pool, PoolOptions, Signal, Target, Upstream, WaitLimits, balancer};
+use super::{
+    Acquired, Ask, InFlight, Member, Pool, PoolOptions, Signal, Target, Upstream, WaitLimits, WorkerRng, balancer,
+};
 use crate::model::{Causes, TargetId, UpstreamId};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -51,6 +53,8 @@ pub(super) fn options(algorithm: &str, members: Vec<Member>) -> PoolOptions {
         passive: None,
         max_concurrency: None,
         queue: None,
+        retry_budget: None,
+        outlier: None,
     }
 }
 
@@ -79,5 +83,9 @@ pub(super) fn ask(tried: &[Arc<Target>]) -> Ask<'_> {
 }
 
 pub(super) fn hold(target: &Arc<Target>, count: usize) -> Vec<InFlight> {
-    (0..count).map(|_| InFlight::take(target, u32::MAX, 1).unwrap()).collect()
+    (0..count).map(|_| InFlight::take(target, u32::MAX, Causes::NONE, 1).unwrap()).collect()
+}
+
+pub(super) fn acquire_any(upstream: &Upstream) -> Acquired {
+    upstream.acquire(&ask(&[]), &mut WorkerRng::with_seed(1))
 }

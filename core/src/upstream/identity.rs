@@ -3,7 +3,7 @@
 use super::sync::{Ordering, fence};
 use super::ticks::{NEVER, Ticks, ticks};
 use super::waiting::{Changes, InLineFor, NextChange, Shed, SlotWaiter, Waiter, Waiters};
-use super::{IdleLimit, InFlight, Pool, StateCounts};
+use super::{IdleLimit, InFlight, Pool, RetryBudget, StateCounts};
 use crate::model::UpstreamId;
 use arc_swap::{ArcSwap, Guard};
 use std::fmt;
@@ -31,6 +31,8 @@ pub struct Upstream {
     pub name: Arc<str>,
     /// What its targets have taught of their idle connections.
     pub idle_limit: Arc<IdleLimit>,
+    /// What may be repeated.
+    pub retry_budget: RetryBudget,
     pool: ArcSwap<Pool>,
     changes: Changes,
     /// When nothing could be picked any more; [`NOT_LOST`], or [`NEVER`] before the first pool.
@@ -50,6 +52,7 @@ impl Upstream {
             id,
             name,
             idle_limit: Arc::default(),
+            retry_budget: RetryBudget::new(),
             pool: ArcSwap::from_pointee(Pool::empty()),
             changes: Changes::new(),
             lost_at: AtomicI64::new(NEVER),
@@ -75,6 +78,7 @@ impl Upstream {
         } else if matches!(self.lost_at.load(Ordering::Relaxed), NOT_LOST | NEVER) {
             self.lost_at.store(pool.built(), Ordering::Relaxed);
         }
+        self.retry_budget.set(pool.options().retry_budget);
         let old = self.pool.swap(pool);
         self.waiters.open();
         self.line.open();

@@ -1,6 +1,7 @@
 //! The guard of one request on one target.
 
 use super::{Target, Upstream};
+use crate::model::Causes;
 use std::sync::Arc;
 
 /// One taken slot of a target. Dropping it frees the slot. It owns its target, so that a request that runs for days keeps
@@ -15,8 +16,9 @@ pub struct InFlight {
 
 impl InFlight {
     /// Takes a slot; `None` when another worker took the last one, or the target has just been marked: pick again.
-    pub(super) fn take(target: &Arc<Target>, max: u32, generation: u64) -> Option<Self> {
-        target.slots().take(max).then(|| Self { target: Arc::clone(target), generation, line: None })
+    pub(super) fn take(target: &Arc<Target>, max: u32, ignored: Causes, generation: u64) -> Option<Self> {
+        let taken = target.slots().take(max, ignored.0);
+        taken.then(|| Self { target: Arc::clone(target), generation, line: None })
     }
 
     /// The slot goes on to requests of this upstream that wait for one.

@@ -17,7 +17,9 @@ mod identity;
 mod idle_limit;
 mod inflight;
 mod latency;
+mod outlier;
 mod pool;
+mod retry_budget;
 mod slots;
 mod sync;
 mod target;
@@ -29,7 +31,9 @@ pub use balance::{Algorithm, Ask, BALANCERS, Balancer, Members, Pick, TargetInde
 pub use identity::{Signal, Upstream};
 pub use idle_limit::IdleLimit;
 pub use inflight::InFlight;
+pub use outlier::{EjectedBy, OutlierChange, OutlierRules, Outliers};
 pub use pool::{Member, Pool, PoolOptions, StateCounts, Usable, WaitLimits};
+pub use retry_budget::{RetryBudget, RetryLimits};
 pub use target::Target;
 pub use waiting::{NextChange, Shed, SlotOver, SlotWaiter, WaitOver, Waiter};
 

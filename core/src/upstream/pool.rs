@@ -1,9 +1,9 @@
 //! The targets of one upstream at one moment, with the balancer built over those that may be picked.
 
-use super::Target;
 use super::balance::{Algorithm, Ask, BALANCERS, Balancer, Members, Pick, TargetIndex, WorkerRng};
 use super::ticks::{NEVER, Ticks, ticks};
 use super::waiting::Room;
+use super::{OutlierRules, RetryLimits, Target};
 use crate::health::CheckRules;
 use crate::model::{Cause, Causes, TargetState};
 use std::fmt;
@@ -53,6 +53,10 @@ pub struct PoolOptions {
     pub max_concurrency: Option<u32>,
     /// How requests wait while all targets have as many; `None`: they do not.
     pub queue: Option<WaitLimits>,
+    /// How much of the load may be repeats; `None`: no limit.
+    pub retry_budget: Option<RetryLimits>,
+    /// When targets are ejected; `None`: never.
+    pub outlier: Option<OutlierRules>,
 }
 
 /// Targets by state, for `plimsoll_upstream_targets`.
@@ -71,6 +75,7 @@ pub struct Pool {
     balancer: Arc<dyn Balancer>,
     usable: Box<[Usable]>,
     below_threshold: bool,
+    ignored: Causes,
     built: Ticks,
 }
 
@@ -88,15 +93,17 @@ impl Pool {
     #[must_use]
     pub fn build(options: PoolOptions, previous: Option<&Self>, now: Instant) -> Self {
         let below_threshold = below_threshold(&options);
+        let ignored = ignored(&options);
         let usable: Box<[Usable]> = (0..)
             .map(TargetIndex)
             .zip(&options.members)
-            .filter(|(_, member)| !below_threshold && member.weight > 0 && member.target.causes().is_empty())
+            .filter(|(_, member)| !below_threshold && member.weight > 0)
+            .filter(|(_, member)| member.target.causes().without(ignored).is_empty())
             .map(|(index, member)| Usable { index, weight: member.weight })
             .collect();
         let members = Members { all: &options.members, usable: &usable };
         let balancer = options.algorithm.build(&members, previous.map(|pool| &*pool.balancer));
-        Self { options, balancer, usable, below_threshold, built: ticks(now) }
+        Self { options, balancer, usable, below_threshold, ignored, built: ticks(now) }
     }
 
     /// A pool without targets that nobody feeds: what an upstream has before the first one.
@@ -113,9 +120,11 @@ impl Pool {
             passive: None,
             max_concurrency: None,
             queue: None,
+            retry_budget: None,
+            outlier: None,
         };
         let balancer = algorithm.build(&Members { all: &[], usable: &[] }, None);
-        Self { options, balancer, usable: Box::default(), below_threshold: false, built: NEVER }
+        Self { options, balancer, usable: Box::default(), below_threshold: false, ignored: Causes::NONE, built: NEVER }
     }
 
     /// When it was built.
@@ -145,6 +154,18 @@ impl Pool {
     #[must_use]
     pub const fn passive(&self) -> Option<&CheckRules> {
         self.options.passive.as_ref()
+    }
+
+    /// When targets are ejected; `None`: never.
+    #[must_use]
+    pub const fn outlier(&self) -> Option<&OutlierRules> {
+        self.options.outlier.as_ref()
+    }
+
+    /// Causes that count for nothing: so few targets could be used, when it was built, that verdicts are not believed.
+    #[must_use]
+    pub const fn ignored(&self) -> Causes {
+        self.ignored
     }
 
     /// Whether too little of its weight was healthy, when it was built, for anything to be picked.
@@ -189,7 +210,8 @@ impl Pool {
     /// How many of the usable targets can be picked right now. One that became well since the pool was built does not
     /// count: no balancer knows of it.
     pub(super) fn pickable_now(&self) -> u32 {
-        let pickable = |usable: &&Usable| self.target(usable.index).is_some_and(|target| target.causes().is_empty());
+        let is_free = |target: &Arc<Target>| target.causes().without(self.ignored).is_empty();
+        let pickable = |usable: &&Usable| self.target(usable.index).is_some_and(is_free);
         u32::try_from(self.usable.iter().filter(pickable).count()).unwrap_or(u32::MAX)
     }
 
@@ -211,6 +233,23 @@ impl Pool {
     pub(super) fn max_concurrency(&self) -> u32 {
         self.options.max_concurrency.unwrap_or(u32::MAX)
     }
+}
+
+/// Envoy's panic, where outliers are ejected: if fewer than so many of the targets may be used, all that are there are, since
+/// it is less likely that nearly all are ill than that the verdicts are wrong, or that the rest would fall under the load.
+/// What is not ready or told to go is no part of the reckoning; what refuses, or was set by hand, is not used all the same.
+fn ignored(options: &PoolOptions) -> Causes {
+    const VERDICTS: Causes =
+        Causes::NONE.with(Cause::Runtime).with(Cause::Active).with(Cause::Passive).with(Cause::Ejected);
+    const NOT_THERE: Causes = Causes::NONE.with(Cause::Draining).with(Cause::Gone).with(Cause::Starting);
+    let Some(rules) = options.outlier else { return Causes::NONE };
+    let (mut there, mut usable) = (0u32, 0u32);
+    for member in options.members.iter().filter(|member| member.weight > 0) {
+        let causes = member.target.causes();
+        there += u32::from(!causes.intersects(NOT_THERE));
+        usable += u32::from(causes.is_empty());
+    }
+    if f64::from(usable) < rules.panic_below * f64::from(there) { VERDICTS } else { Causes::NONE }
 }
 
 /// Kong's threshold, over the targets that are meant to serve: one that was told to stop is not ill.

@@ -25,25 +25,25 @@ impl Slots {
         causes(self.0.load(Ordering::Acquire))
     }
 
-    /// Takes a slot, if there is no cause against it and fewer than `max` are taken.
+    /// Takes a slot, if there is no cause against it but `ignored` ones, and fewer than `max` are taken.
     ///
     /// Where there is a limit the count never goes over it, not even for a moment: who looks just then would take a slot that
     /// is free for a taken one, and wait.
-    pub(crate) fn take(&self, max: u32) -> bool {
+    pub(crate) fn take(&self, max: u32, ignored: u32) -> bool {
         if max != u32::MAX {
-            return self.take_below(max);
+            return self.take_below(max, ignored);
         }
         let before = self.0.fetch_add(1, Ordering::AcqRel);
-        if causes(before) == 0 {
+        if causes(before) & !ignored == 0 {
             return true;
         }
         self.free();
         false
     }
 
-    fn take_below(&self, max: u32) -> bool {
+    fn take_below(&self, max: u32, ignored: u32) -> bool {
         let mut word = self.0.load(Ordering::Acquire);
-        while causes(word) == 0 && count(word) < max {
+        while causes(word) & !ignored == 0 && count(word) < max {
             match self.0.compare_exchange_weak(word, word + 1, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return true,
                 Err(current) => word = current,

@@ -1,6 +1,7 @@
 //! One replica: who it is, where it is, and what is known of it.
 
 use super::latency::PeakEwma;
+use super::outlier::{OutlierRules, Tally};
 use super::slots::Slots;
 use super::ticks::{NEVER, Ticks, ticks};
 use crate::health::{CheckRules, Checker, Counters, HealthCell, Outcome, Verdict};
@@ -36,6 +37,7 @@ pub struct Target {
     /// The container's name; the name where there is none.
     pub replica: Arc<str>,
     tag: AtomicU32,
+    tally: Tally,
 }
 
 impl Target {
@@ -60,6 +62,7 @@ impl Target {
             name,
             replica,
             tag: AtomicU32::new(0),
+            tally: Tally::default(),
         })
     }
 
@@ -124,6 +127,13 @@ impl Target {
         self.checked(Checker::Passive, rules, outcome)
     }
 
+    /// Counts what a real request saw, for outlier detection. Whether its errors in a row are now as many as eject it; the
+    /// caller tells its upstreams.
+    pub fn tallied(&self, rules: &OutlierRules, outcome: Outcome) -> bool {
+        let in_a_row = self.tally.count(outcome);
+        in_a_row > 0 && in_a_row == rules.consecutive_errors
+    }
+
     /// Counts what a probe saw. As [`Target::report`]. A healthy verdict ends a passive one too: in Kong, active checks are
     /// what brings a target back that real requests found bad.
     pub fn probed(&self, rules: &CheckRules, outcome: Outcome) -> Option<Verdict> {
@@ -180,6 +190,10 @@ impl Target {
                 return changed;
             }
         }
+    }
+
+    pub(super) const fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     pub(super) const fn slots(&self) -> &Slots {

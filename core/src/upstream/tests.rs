@@ -197,7 +197,7 @@ fn each_owner_sets_and_clears_its_own_causes_alone() {
 
 /// A target with a cause gives no slot.
 fn hold_none(target: &Arc<Target>) -> Option<InFlight> {
-    InFlight::take(target, u32::MAX, 1)
+    InFlight::take(target, u32::MAX, Causes::NONE, 1)
 }
 
 #[test]

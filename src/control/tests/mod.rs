@@ -3,4 +3,5 @@
 mod documents;
 mod fixture;
 mod listeners;
+mod outliers;
 mod replicas;

@@ -9,7 +9,7 @@ use plimsoll_core::model::{Causes, TargetId, UpstreamId};
 use plimsoll_core::plan::{Input, Names, plan};
 use plimsoll_core::protocol::HeadLimits;
 use plimsoll_core::router::{Router, Rules};
-use plimsoll_core::upstream::{Member, Pool, PoolOptions, Signal, Target, Upstream, WaitLimits, balancer};
+use plimsoll_core::upstream::{Member, Pool, PoolOptions, RetryLimits, Signal, Target, Upstream, WaitLimits, balancer};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -28,6 +28,7 @@ pub(super) struct Options {
     pub(super) hold: Option<WaitLimits>,
     pub(super) max_concurrency: Option<u32>,
     pub(super) queue: Option<WaitLimits>,
+    pub(super) retry_budget: Option<RetryLimits>,
     pub(super) timeouts: Timeouts,
     pub(super) limits: Limits,
     pub(super) read_timeout: Duration,
@@ -42,6 +43,7 @@ impl Default for Options {
             hold: None,
             max_concurrency: None,
             queue: None,
+            retry_budget: None,
             timeouts: Timeouts::default(),
             limits: Limits::default(),
             read_timeout: Duration::from_secs(60),
@@ -93,6 +95,8 @@ impl Fixture {
             passive: None,
             max_concurrency: self.options.max_concurrency,
             queue: self.options.queue,
+            retry_budget: self.options.retry_budget,
+            outlier: None,
         };
         let old = self.upstream.pool();
         let pool = Pool::build(options, Some(&old), Instant::now());

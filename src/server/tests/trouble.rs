@@ -2,7 +2,7 @@
 
 use super::fixture::{Fixture, Options, answering, nobody, read_to_end, read_until, serve};
 use plimsoll_core::config::{Limits, Timeouts};
-use plimsoll_core::upstream::WaitLimits;
+use plimsoll_core::upstream::{RetryLimits, WaitLimits};
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -86,6 +86,64 @@ fn a_get_is_tried_again_when_the_target_hangs_up_and_a_post_is_not() {
         "{posts:?}"
     );
     assert_eq!(tries.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn without_budget_a_failure_goes_to_the_client_and_what_was_refused_is_still_repeated() {
+    let tries = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&tries);
+    let hangs_up = serve(move |mut stream| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        read_until(&mut stream, "\r\n\r\n");
+    });
+    let retry_budget = Some(RetryLimits { ratio: 0.0, min_per_second: 0 });
+    let fixture = Fixture::new(Options { targets: vec![hangs_up, answering(OK)], retry_budget, ..Options::default() });
+    let failed = (0..4).filter(|_| status(&fixture.talk(GET)) == "502").count();
+    assert_eq!((failed, tries.load(Ordering::SeqCst)), (2, 2));
+    let fixture = Fixture::new(Options { targets: vec![nobody(), answering(OK)], retry_budget, ..Options::default() });
+    for request in [GET, POST, GET, POST] {
+        assert_eq!(status(&fixture.talk(request)), "200");
+    }
+}
+
+#[test]
+fn a_budget_lets_a_part_of_the_requests_be_repeated() {
+    let tries = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&tries);
+    let hangs_up = serve(move |mut stream| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        read_until(&mut stream, "\r\n\r\n");
+    });
+    let retry_budget = Some(RetryLimits { ratio: 0.5, min_per_second: 0 });
+    let fixture = Fixture::new(Options { targets: vec![hangs_up], retry_budget, ..Options::default() });
+    for _ in 0..20 {
+        assert_eq!(status(&fixture.talk(GET)), "502");
+    }
+    assert_eq!(tries.load(Ordering::SeqCst), 20 + 10);
+}
+
+#[test]
+fn no_try_begins_after_the_client_went_or_its_time_was_over() {
+    let tries = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&tries);
+    let silent = serve(move |mut stream| {
+        read_until(&mut stream, "\r\n\r\n");
+        counted.fetch_add(1, Ordering::SeqCst);
+        std::thread::sleep(Duration::from_secs(5));
+    });
+    let timeouts = Timeouts { request: Some(Duration::from_millis(700)), ..Timeouts::default() };
+    let read_timeout = Duration::from_millis(400);
+    let fixture = Fixture::new(Options { targets: vec![silent], timeouts, read_timeout, ..Options::default() });
+    let began = Instant::now();
+    assert_eq!(status(&fixture.talk(GET)), "504");
+    assert!(began.elapsed() < Duration::from_millis(1500), "{:?}", began.elapsed());
+    let mut gone = fixture.connect();
+    gone.write_all(GET.as_bytes()).unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(tries.load(Ordering::SeqCst), 3, "two in time, and one of the client that goes");
+    drop(gone);
+    std::thread::sleep(Duration::from_millis(800));
+    assert_eq!(tries.load(Ordering::SeqCst), 3);
 }
 
 #[test]

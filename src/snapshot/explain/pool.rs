@@ -4,7 +4,7 @@ use super::{Candidate, PoolView};
 use crate::snapshot::{Service, Snapshot};
 use plimsoll_core::model::Causes;
 use plimsoll_core::plan::{Member, PlannedUpstream};
-use plimsoll_core::upstream::Target;
+use plimsoll_core::upstream::{Member as Live, Target};
 
 /// The state of targets where no gateway runs that could know.
 pub(super) const UNKNOWN: &str = "unknown";
@@ -31,7 +31,9 @@ pub(super) fn view(snapshot: &Snapshot, service: &Service) -> (PoolView, Ability
     if !known {
         targets.extend(planned.into_iter().flat_map(|upstream| &upstream.members).map(offline));
     }
-    let ability = if pool.targets().iter().any(|member| member.weight > 0 && member.target.causes().is_empty()) {
+    let ignored = pool.ignored();
+    let can_serve = |member: &Live| member.weight > 0 && member.target.causes().without(ignored).is_empty();
+    let ability = if pool.targets().iter().any(can_serve) {
         if pool.below_threshold() { Ability::Fails } else { Ability::Serves }
     } else if !known && !targets.is_empty() {
         Ability::Unknown

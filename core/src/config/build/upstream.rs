@@ -3,7 +3,9 @@
 use super::health::healthchecks;
 use super::{Builder, Found, What};
 use crate::config::record::{Record, Value};
-use crate::config::{Discover, Healthchecks, ProcessSource, Target, Upstream, UpstreamSettings, Waiting, rule};
+use crate::config::{
+    Discover, Healthchecks, Outlier, ProcessSource, RetryBudget, Target, Upstream, UpstreamSettings, Waiting, rule,
+};
 use std::sync::Arc;
 
 /// Kong's, where a target names none.
@@ -28,6 +30,8 @@ impl Builder<'_> {
                 hold: waiting(record, "hold"),
                 max_concurrency: record.optional_integer("max_concurrency"),
                 queue: waiting(record, "queue"),
+                retry_budget: record.record("retry_budget").map(retry_budget),
+                outlier: record.record("outlier").map(outlier),
             },
             targets: Vec::new(),
             discover,
@@ -128,5 +132,19 @@ fn waiting(record: &Record, name: &str) -> Option<Option<Waiting>> {
             timeout: bounds.duration("timeout"),
         })),
         _ => Some(None),
+    }
+}
+
+fn retry_budget(record: &Record) -> RetryBudget {
+    RetryBudget { ratio: record.number("ratio"), min_per_second: record.integer("min_per_second") }
+}
+
+fn outlier(record: &Record) -> Outlier {
+    Outlier {
+        consecutive_errors: record.integer("consecutive_errors"),
+        success_rate_deviations: record.number("success_rate_deviations"),
+        ejection: record.duration("ejection"),
+        max_ejected: record.number("max_ejected"),
+        panic_below: record.number("panic_below"),
     }
 }

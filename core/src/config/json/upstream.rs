@@ -3,8 +3,8 @@
 use super::{Credentials, filled, pairs, put, texts};
 use crate::config::units::{print_duration, print_size};
 use crate::config::{
-    ActiveChecks, CheckKind, Discover, HealthyRule, PassiveChecks, Target, UnhealthyRule, Upstream, UpstreamSettings,
-    Waiting,
+    ActiveChecks, CheckKind, Discover, HealthyRule, Outlier, PassiveChecks, Target, UnhealthyRule, Upstream,
+    UpstreamSettings, Waiting,
 };
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -13,7 +13,8 @@ use std::time::Duration;
 #[must_use]
 pub fn upstream_json(upstream: &Upstream, credentials: Credentials) -> Value {
     let Upstream { id, name, settings, targets, discover, tags, place: _ } = upstream;
-    let UpstreamSettings { algorithm, host_header, healthchecks, hold, max_concurrency, queue } = settings;
+    let UpstreamSettings { algorithm, host_header, healthchecks, hold, max_concurrency, queue, retry_budget, outlier } =
+        settings;
     let mut out = json!({"id": &**id, "name": &**name, "algorithm": &**algorithm});
     put(&mut out, "host_header", host_header.as_deref().map(Value::from));
     let checks = json!({
@@ -25,6 +26,9 @@ pub fn upstream_json(upstream: &Upstream, credentials: Credentials) -> Value {
     put(&mut out, "hold", hold.map(|hold| hold.map_or(Value::Bool(false), waiting)));
     put(&mut out, "max_concurrency", max_concurrency.map(Value::from));
     put(&mut out, "queue", queue.map(|queue| queue.map_or(Value::Bool(false), waiting)));
+    let budget = retry_budget.map(|budget| json!({"ratio": budget.ratio, "min_per_second": budget.min_per_second}));
+    put(&mut out, "retry_budget", budget);
+    put(&mut out, "outlier", outlier.map(outlier_json));
     put(&mut out, "targets", (!targets.is_empty()).then(|| targets.iter().map(target_json).collect()));
     put(&mut out, "discover", (!discover.is_empty()).then(|| discover_json(discover, credentials)));
     put(&mut out, "tags", filled(tags));
@@ -44,6 +48,16 @@ fn waiting(waiting: Waiting) -> Value {
         "max_requests": waiting.max_requests,
         "max_bytes": print_size(waiting.max_bytes),
         "timeout": print_duration(waiting.timeout),
+    })
+}
+
+fn outlier_json(outlier: Outlier) -> Value {
+    json!({
+        "consecutive_errors": outlier.consecutive_errors,
+        "success_rate_deviations": outlier.success_rate_deviations,
+        "ejection": print_duration(outlier.ejection),
+        "max_ejected": outlier.max_ejected,
+        "panic_below": outlier.panic_below,
     })
 }
 

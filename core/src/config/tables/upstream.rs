@@ -4,7 +4,7 @@ use super::discover::DISCOVER;
 use super::health::HEALTHCHECKS;
 use super::{COMMENT, CREATED_AT, ID, IGNORE, TAGS, UPDATED_AT};
 use crate::config::rule;
-use crate::config::table::{Field, Kind, Table, field, later};
+use crate::config::table::{Field, Given, Kind, Table, field, later};
 
 /// What Kong hashes requests by, all of which want an algorithm that is not there yet.
 const HASHES: Kind = Kind::Word(&["none"], &["consumer", "ip", "header", "cookie", "path", "query_arg", "uri_capture"]);
@@ -38,6 +38,12 @@ pub(in crate::config) static UPSTREAM: Table = Table {
         field("discover", Kind::Record(&DISCOVER), "What fills the pool besides `targets`; one or more.")
             .allow("discover"),
         HOLD,
+        field(
+            "retry_budget",
+            Kind::Record(&RETRY_BUDGET),
+            "How much of the load may be repeats. Default: no limit but the services' `retries`.",
+        ),
+        field("outlier", Kind::Record(&OUTLIER), "Ejects targets that do worse than they should. Default: off."),
         field("hash_on", HASHES, "What requests are hashed by.").text("none"),
         field("hash_fallback", HASHES, "What requests are hashed by, where `hash_on` finds nothing.").text("none"),
         later("hash_on_header", "The header to hash by."),
@@ -60,9 +66,7 @@ pub(in crate::config) static UPSTREAM: Table = Table {
         )
         .example("64"),
         QUEUE,
-        later("retry_budget", "How much of the load may be retries."),
         later("hedging", "A second attempt where the first is slow."),
-        later("outlier", "Ejects targets that do worse than the others."),
         later("scaling", "How many replicas there should be.").allow("scaling"),
         later("recycle", "Replaces replicas by age.").allow("scaling"),
         TAGS,
@@ -108,6 +112,44 @@ static HOLD_FIELDS: Table = Table {
         field("max_requests", Kind::Integer(1, 1_000_000), "Requests that wait at the most.").integer(1000),
         field("max_bytes", Kind::Size, "Bytes of their heads and buffered bodies at the most.").text("64MiB"),
         field("timeout", Kind::Duration, "How long one waits.").text("60s"),
+    ],
+};
+
+static RETRY_BUDGET: Table = Table {
+    name: "retry_budget",
+    doc: "Bounds of repeats, over about ten seconds and all workers. What a target refused or never acknowledged is repeated \
+          all the same.",
+    fields: &[
+        field("ratio", Kind::Number(0.0, 1.0), "Repeats for each request.").default(Given::Number(0.2)),
+        field("min_per_second", Kind::Integer(0, 100_000), "Repeats a second that are allowed besides.").integer(10),
+    ],
+};
+
+static OUTLIER: Table = Table {
+    name: "outlier",
+    doc: "When targets are ejected for what requests saw of them, and for how long.",
+    fields: &[
+        field("consecutive_errors", Kind::Integer(0, 100_000), "Errors in a row that eject; 0: off.").integer(5),
+        field(
+            "success_rate_deviations",
+            Kind::Number(0.0, 100.0),
+            "Standard deviations below the pool's mean success rate that eject; 0: off.",
+        )
+        .default(Given::Number(3.0)),
+        field("ejection", Kind::Duration, "How long the first ejection lasts; the second twice as long, and so on.")
+            .text("30s"),
+        field(
+            "max_ejected",
+            Kind::Number(0.0, 1.0),
+            "The part of the pool that is ejected at the most; one of two or more may be.",
+        )
+        .default(Given::Number(0.3)),
+        field(
+            "panic_below",
+            Kind::Number(0.0, 1.0),
+            "Where less than this part of the pool may be used, ejections and health are ignored; 0: never.",
+        )
+        .default(Given::Number(0.5)),
     ],
 };
 

@@ -10,8 +10,19 @@ use std::sync::Arc;
 const POST: Source<'_> = Source::Post { allow: &[], references: false };
 
 /// Kong's entities, and what an upstream has besides Kong's fields.
-const ALLOWED: [&str; 9] =
-    ["document", "service", "route", "upstream", "target", "certificate", "sni", "hold", "queue"];
+const ALLOWED: [&str; 11] = [
+    "document",
+    "service",
+    "route",
+    "upstream",
+    "target",
+    "certificate",
+    "sni",
+    "hold",
+    "queue",
+    "retry_budget",
+    "outlier",
+];
 
 fn is_allowed(spot: &Spot<'_>) -> bool {
     let table = spot.table.name;

@@ -115,7 +115,7 @@ fn labels_become_routes_services_and_settings() {
 fn every_label_of_the_table_takes_its_example_and_has_a_line() {
     let provider = DockerProvider {
         allow: crate::config::LabelAllow {
-            fields: vec!["default".into(), "hold".into(), "queue".into()],
+            fields: ["default", "hold", "queue", "retry_budget", "outlier"].map(Into::into).to_vec(),
             ..crate::config::LabelAllow::default()
         },
         ..DockerProvider::default()
@@ -248,6 +248,30 @@ fn a_field_by_allowance_is_read_where_it_is_allowed() {
     assert_eq!((hold.timeout, hold.max_requests), (Duration::from_secs(5), 1000));
     let labels = [("plimsoll.enable", "true"), ("plimsoll.upstream.scaling.max", "5")];
     assert!(read(&labels, &provider).expect_err("not built").contains("not available in this version"));
+}
+
+#[test]
+fn a_retry_budget_by_label_needs_its_allowance_and_has_defaults_for_the_rest() {
+    let labels = [("plimsoll.enable", "true"), ("plimsoll.upstream.retry_budget.ratio", "0.5")];
+    refused(&labels[1..], "needs \"retry_budget\"");
+    let mut provider = DockerProvider::default();
+    provider.allow.fields.push("retry_budget".into());
+    let said = read(&labels, &provider).expect("labels are good").expect("the container is exposed");
+    let budget = said.upstream.retry_budget.expect("it is set");
+    assert_eq!((budget.ratio, budget.min_per_second), (0.5, 10));
+    let labels = [("plimsoll.enable", "true"), ("plimsoll.upstream.retry_budget.ratio", "1.5")];
+    assert!(read(&labels, &provider).expect_err("too much").contains("wants a number from 0 to 1"));
+}
+
+#[test]
+fn an_outlier_by_label_needs_its_allowance_and_has_defaults_for_the_rest() {
+    let labels = [("plimsoll.enable", "true"), ("plimsoll.upstream.outlier.ejection", "10s")];
+    refused(&labels[1..], "needs \"outlier\"");
+    let mut provider = DockerProvider::default();
+    provider.allow.fields.push("outlier".into());
+    let said = read(&labels, &provider).expect("labels are good").expect("the container is exposed");
+    let outlier = said.upstream.outlier.expect("it is set");
+    assert_eq!((outlier.ejection, outlier.consecutive_errors), (Duration::from_secs(10), 5));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::table::Field;
 use super::values::{self, is_token, shown};
-use crate::config::{CheckKind, UpstreamSettings, Waiting};
+use crate::config::{CheckKind, Outlier, RetryBudget, UpstreamSettings, Waiting};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +15,6 @@ pub(super) const BY_ALLOWANCE: &[&str] = &["queue", "hold", "retry_budget", "out
 /// Fields of an upstream that this version does not have yet, or not for labels.
 pub(super) const NOT_YET: &[&str] = &[
     "slow_start",
-    "retry_budget",
-    "outlier",
     "scaling",
     "recycle",
     "hash_on",
@@ -138,7 +136,26 @@ pub(super) const FIELDS: &[Field<UpstreamSettings>] = &[
         |u, v| queue(u).max_bytes => values::size(v)?),
     field!("queue.timeout", "How long one waits. Where `allow.fields` names `queue`.", "5s",
         |u, v| queue(u).timeout => values::duration(v)?),
+    field!("retry_budget.ratio", "Repeats for each request. Where `allow.fields` names `retry_budget`.", "0.2",
+        |u, v| retry_budget(u).ratio => values::ratio(v)?),
+    field!("retry_budget.min_per_second", "Repeats a second besides. Where `allow.fields` names `retry_budget`.", "10",
+        |u, v| retry_budget(u).min_per_second => u32::from(values::small(v, 0..=u16::MAX)?)),
+    field!("outlier.consecutive_errors", "Errors in a row that eject; 0: off. Where `allow.fields` names `outlier`.", "5",
+        |u, v| outlier(u).consecutive_errors => u32::from(values::small(v, 0..=u16::MAX)?)),
+    field!("outlier.success_rate_deviations", "Deviations below the mean that eject. Where `allow.fields` names `outlier`.",
+        "3", |u, v| outlier(u).success_rate_deviations => values::percent(v)?),
+    field!("outlier.ejection", "How long a first ejection lasts. Where `allow.fields` names `outlier`.", "30s",
+        |u, v| outlier(u).ejection => values::duration(v)?),
+    field!("outlier.max_ejected", "The part that may be ejected. Where `allow.fields` names `outlier`.", "0.3",
+        |u, v| outlier(u).max_ejected => values::ratio(v)?),
+    field!("outlier.panic_below", "Less than this part usable: use all. Where `allow.fields` names `outlier`.", "0.5",
+        |u, v| outlier(u).panic_below => values::ratio(v)?),
 ];
+
+/// The `outlier` that a label changes a part of.
+fn outlier(upstream: &mut UpstreamSettings) -> &mut Outlier {
+    upstream.outlier.get_or_insert_default()
+}
 
 /// The `hold` that a label changes a part of.
 fn hold(upstream: &mut UpstreamSettings) -> &mut Waiting {
@@ -148,6 +165,11 @@ fn hold(upstream: &mut UpstreamSettings) -> &mut Waiting {
 /// The `queue` that a label changes a part of.
 fn queue(upstream: &mut UpstreamSettings) -> &mut Waiting {
     upstream.queue.get_or_insert(None).get_or_insert(QUEUE)
+}
+
+/// The `retry_budget` that a label changes a part of.
+fn retry_budget(upstream: &mut UpstreamSettings) -> &mut RetryBudget {
+    upstream.retry_budget.get_or_insert(RetryBudget { ratio: 0.2, min_per_second: 10 })
 }
 
 fn algorithm(value: &str) -> Result<Arc<str>, String> {

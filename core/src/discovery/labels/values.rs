@@ -46,6 +46,12 @@ pub(super) fn percent(value: &str) -> Result<f64, String> {
         .ok_or_else(|| format!("wants a number from 0 to 100, not {}", shown(value)))
 }
 
+pub(super) fn ratio(value: &str) -> Result<f64, String> {
+    number(value)
+        .filter(|number| (0.0..=1.0).contains(number))
+        .ok_or_else(|| format!("wants a number from 0 to 1, not {}", shown(value)))
+}
+
 fn number(value: &str) -> Option<f64> {
     let plain = value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && value.len() <= 20;
     if plain { value.parse().ok() } else { None }

@@ -95,7 +95,7 @@ enum Look<'a> {
 #[inline]
 fn look<'a>(pool: &'a Pool, usable: &Usable, ask: &Ask<'_>) -> Look<'a> {
     let Some(target) = pool.target(usable.index) else { return Look::Out };
-    if !target.causes().is_empty() || ask.tried.iter().any(|tried| Arc::ptr_eq(tried, target)) {
+    if !target.causes().without(pool.ignored()).is_empty() || ask.tried.iter().any(|tried| Arc::ptr_eq(tried, target)) {
         Look::Out
     } else if target.inflight() >= pool.max_concurrency() {
         Look::Full
