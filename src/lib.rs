@@ -9,6 +9,7 @@ pub mod compile;
 pub mod connect;
 pub mod control;
 pub mod dns;
+mod handover;
 pub mod probe;
 pub mod providers;
 pub mod proxy;

@@ -16,6 +16,7 @@ mod sample;
 mod schema;
 mod serve;
 mod source;
+mod upgrade;
 
 pub use command::{Command, Failure, main};
 

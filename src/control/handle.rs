@@ -1,5 +1,7 @@
 //! What others ask of a running gateway: the admin API, signals, an embedding program.
 
+use super::build::Rules;
+use super::handover::Ask;
 use super::source::Origin;
 use super::view::{ProviderView, UpstreamView, View};
 use super::{ApplyError, Source};
@@ -7,6 +9,7 @@ use crate::proxy::worker::Shared;
 use crate::snapshot::Snapshot;
 use crate::telemetry::{Telemetry, clock};
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use plimsoll_core::config::Document;
 use plimsoll_core::model::Freshness;
 use plimsoll_core::plan::Plan;
@@ -19,6 +22,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 /// A document as text, and who says it; or why there is none.
 pub(super) struct Say {
     pub(super) text: Result<(Source, Arc<str>), ApplyError>,
+    /// By which rules one from the network is read; `None`: by the running document's.
+    pub(super) rules: Option<Rules>,
     pub(super) reply: Option<oneshot::Sender<Result<Applied, ApplyError>>>,
 }
 
@@ -39,6 +44,12 @@ pub(super) struct Common {
     pub(super) view: ArcSwap<View>,
     pub(super) say: mpsc::Sender<Say>,
     pub(super) origin: Origin,
+    /// Who is about to hand over.
+    pub(super) ask: mpsc::Sender<Ask>,
+    /// What was handed over holds: no document is taken in.
+    pub(super) frozen: AtomicBool,
+    /// The text of the document's file that was last read.
+    pub(super) seen: Mutex<Option<Arc<str>>>,
     /// Counts changes of the view.
     pub(super) changes: watch::Sender<u64>,
     /// When `ready` no longer waits for providers' first views.
@@ -74,7 +85,7 @@ impl Handle {
 
     pub(super) async fn say(&self, text: Result<(Source, Arc<str>), ApplyError>) -> Result<Applied, ApplyError> {
         let (reply, answer) = oneshot::channel();
-        self.common.say.send(Say { text, reply: Some(reply) }).await.map_err(|_| ApplyError::Stopped)?;
+        self.common.say.send(Say { text, rules: None, reply: Some(reply) }).await.map_err(|_| ApplyError::Stopped)?;
         answer.await.map_err(|_| ApplyError::Stopped)?
     }
 

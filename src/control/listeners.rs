@@ -2,6 +2,7 @@
 
 use super::error::ApplyError;
 use super::limits;
+use crate::handover::HandedListener;
 use crate::server::{Listening, Server, SocketId};
 use crate::telemetry::clock;
 use plimsoll_core::config::{Listener, ListenerTls, TlsVersion, covers};
@@ -41,7 +42,7 @@ pub(super) struct Bound {
     server: Arc<Server>,
     places: Vec<Place>,
     /// Sockets that somebody else bound, by listener.
-    given: BTreeMap<Arc<str>, TcpListener>,
+    given: BTreeMap<Arc<str>, Vec<TcpListener>>,
     /// Sockets that were closed, and when: they accept for a moment more, and must not be in the way of who comes back.
     closed: Vec<(Instant, Vec<SocketId>)>,
 }
@@ -63,7 +64,42 @@ pub(super) struct Place {
 
 impl Bound {
     pub(super) fn new(server: Arc<Server>, given: impl IntoIterator<Item = (Arc<str>, TcpListener)>) -> Self {
-        Self { server, places: Vec::new(), given: given.into_iter().collect(), closed: Vec::new() }
+        let mut by_name: BTreeMap<Arc<str>, Vec<TcpListener>> = BTreeMap::new();
+        for (name, socket) in given {
+            by_name.entry(name).or_default().push(socket);
+        }
+        Self { server, places: Vec::new(), given: by_name, closed: Vec::new() }
+    }
+
+    /// Takes over what another process has bound: as if it had been bound for a document before the first one.
+    ///
+    /// # Errors
+    /// A socket cannot be used.
+    pub(super) fn take_over(&mut self, listeners: Vec<HandedListener>) -> Result<(), ApplyError> {
+        for HandedListener { name, written, given, sockets } in listeners {
+            let failed =
+                |error| ApplyError::Listen { name: Arc::clone(&name), address: written, error: Arc::new(error) };
+            let listening = self.server.adopt(&name, &sockets, 1).map_err(failed)?;
+            self.places.push(Place { name: Some(Arc::clone(&name)), written, listening, is_extra: false });
+            if given {
+                self.given.insert(name, sockets);
+            }
+        }
+        Ok(())
+    }
+
+    /// Every socket at which somebody may wait, doubled.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn hand_over(&self) -> io::Result<Vec<HandedListener>> {
+        let named = self.places.iter().filter_map(|place| Some((place.name.as_ref()?, place)));
+        let handed = named.map(|(name, place)| {
+            let sockets = place.listening.sockets.iter().map(TcpListener::try_clone).collect::<io::Result<_>>()?;
+            let given = self.given.contains_key(name) && !place.is_extra;
+            Ok(HandedListener { name: Arc::clone(name), written: place.written, given, sockets })
+        });
+        handed.collect()
     }
 
     /// Binds what is not bound yet, and gives what is bound to the listeners that want it in the snapshot of this
@@ -116,7 +152,7 @@ impl Bound {
 
     fn bind_one(&self, listener: &Listener, ours: &[SocketId], since: u64) -> io::Result<Listening> {
         match self.given.get(&listener.name) {
-            Some(socket) => self.server.adopt(&listener.name, socket, since),
+            Some(sockets) => self.server.adopt(&listener.name, sockets, since),
             None => self.server.listen(&listener.name, listener.address, ours, since),
         }
     }

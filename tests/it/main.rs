@@ -7,6 +7,7 @@ mod clients;
 mod descriptors;
 mod explain;
 mod gateway;
+mod handover;
 mod names;
 mod process;
 mod reloads;
