@@ -10,6 +10,7 @@ pub mod connect;
 pub mod control;
 pub mod dns;
 mod handover;
+mod manager;
 pub mod probe;
 pub mod providers;
 pub mod proxy;

@@ -61,6 +61,8 @@ struct Open {
     /// As the document says.
     address: String,
     socket: Socket,
+    /// Somebody else bound it.
+    given: bool,
     rules: Rules,
 }
 
@@ -96,18 +98,19 @@ impl Doors {
                     if token.is_none() && !address.ip().to_canonical().is_loopback() {
                         return Err(OpenError::NoToken(*address));
                     }
-                    let (socket, bound) = bind("gateway.admin.address", *address, handed).await?;
+                    let (socket, bound, given) = bind("gateway.admin.address", *address, handed).await?;
                     doors.admin = Some(bound);
                     let rules = Rules { door: Door::Tcp(bound), token };
-                    doors.open.push(Open { address: address.to_string(), socket, rules });
+                    doors.open.push(Open { address: address.to_string(), socket, given, rules });
                 }
                 AdminAddress::Unix(path) => {
                     let path = folder.join(&**path);
                     let address = format!("unix:{}", path.display());
                     let taken = handed.take_door(&address);
-                    doors.unix = Some(SocketFile { path: path.clone(), ours: taken.is_none() });
+                    let given = taken.as_ref().is_some_and(|door| door.given);
+                    doors.unix = (!given).then(|| SocketFile { path: path.clone(), ours: taken.is_none() });
                     let socket = match taken {
-                        Some(socket) => take_unix(socket),
+                        Some(door) => take_unix(door.socket),
                         None => bind_unix(&path),
                     };
                     let socket = socket.map_err(|error| OpenError::Bind {
@@ -116,15 +119,15 @@ impl Doors {
                         error,
                     })?;
                     let rules = Rules { door: Door::Unix, token };
-                    doors.open.push(Open { address, socket: Socket::Unix(socket), rules });
+                    doors.open.push(Open { address, socket: Socket::Unix(socket), given, rules });
                 }
             }
         }
         if let Some(address) = gateway.status {
-            let (socket, bound) = bind("gateway.status.address", address, handed).await?;
+            let (socket, bound, given) = bind("gateway.status.address", address, handed).await?;
             doors.status = Some(bound);
             let rules = Rules { door: Door::Status, token: None };
-            doors.open.push(Open { address: address.to_string(), socket, rules });
+            doors.open.push(Open { address: address.to_string(), socket, given, rules });
         }
         Ok(doors)
     }
@@ -134,9 +137,9 @@ impl Doors {
     #[must_use = "the doors close when it is dropped"]
     pub fn serve(self, gateway: &Handle) -> Served {
         let (mut tasks, mut sockets) = (Vec::new(), Vec::new());
-        for Open { address, socket, rules } in self.open {
+        for Open { address, socket, given, rules } in self.open {
             match socket.double() {
-                Ok(socket) => sockets.push(HandedDoor { address, socket }),
+                Ok(socket) => sockets.push(HandedDoor { address, given, socket }),
                 Err(error) => tracing::warn!(address, %error, "this door cannot be handed over"),
             }
             let rules = Arc::new(ArcSwap::from_pointee(rules));
@@ -167,8 +170,9 @@ impl Served {
     /// # Errors
     /// What the system says.
     pub(crate) fn hand_over(&self) -> io::Result<Vec<HandedDoor>> {
-        let double =
-            |door: &HandedDoor| Ok(HandedDoor { address: door.address.clone(), socket: door.socket.try_clone()? });
+        let double = |door: &HandedDoor| {
+            Ok(HandedDoor { address: door.address.clone(), given: door.given, socket: door.socket.try_clone()? })
+        };
         self.sockets.iter().map(double).collect()
     }
 
@@ -226,14 +230,20 @@ async fn follow_token(path: PathBuf, rules: Arc<ArcSwap<Rules>>, gateway: Handle
     }
 }
 
-async fn bind(key: &'static str, address: SocketAddr, handed: &mut Handed) -> Result<(Socket, SocketAddr), OpenError> {
+async fn bind(
+    key: &'static str,
+    address: SocketAddr,
+    handed: &mut Handed,
+) -> Result<(Socket, SocketAddr, bool), OpenError> {
     let failed = |error| OpenError::Bind { key, address: address.to_string(), error };
-    let listener = match handed.take_door(&address.to_string()) {
-        Some(socket) => take_tcp(socket).map_err(failed)?,
+    let door = handed.take_door(&address.to_string());
+    let given = door.as_ref().is_some_and(|door| door.given);
+    let listener = match door {
+        Some(door) => take_tcp(door.socket).map_err(failed)?,
         None => TcpListener::bind(address).await.map_err(failed)?,
     };
     let bound = listener.local_addr().map_err(failed)?;
-    Ok((Socket::Tcp(listener), bound))
+    Ok((Socket::Tcp(listener), bound, given))
 }
 
 fn take_tcp(socket: OwnedFd) -> io::Result<TcpListener> {

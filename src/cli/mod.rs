@@ -9,6 +9,7 @@ mod demo;
 mod explain;
 mod healthcheck;
 mod http;
+mod managed;
 mod offline;
 mod output;
 mod run;

@@ -1,5 +1,6 @@
 //! `plimsoll run`: serve, until told to stop.
 
+use super::managed::{Told, reload, tell_replaced, tell_stopping};
 use super::serve::{Origin, Serving, start};
 use super::source::{find, load};
 use super::upgrade::{Upgrades, brief, hand_over, take_over};
@@ -58,15 +59,20 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
             return Err(failure);
         }
     };
+    let told = Told::of(&serving.handle());
     let end = serve(&serving, &upgrades, &mut signals).await;
     tracing::info!("draining");
     let stopped = async {
         match end {
-            End::Told => serving.stop().await,
+            End::Told => {
+                tell_stopping().await;
+                serving.stop().await;
+            }
             End::Replaced(new) => {
-                let gone = serving.give_way();
+                drop(told);
+                tell_replaced(new.pid()).await;
                 new.leave().await;
-                gone.await;
+                serving.give_way().await;
             }
         }
     };
@@ -127,7 +133,7 @@ async fn serve(serving: &Serving, upgrades: &Upgrades, signals: &mut Signals) ->
 }
 
 /// Signals after which all goes on. Never ends.
-async fn others(reload: &mut Signal, reopen: &mut Signal, mut upgrade: Option<&mut Signal>, serving: &Serving) {
+async fn others(hangup: &mut Signal, reopen: &mut Signal, mut upgrade: Option<&mut Signal>, serving: &Serving) {
     loop {
         let again = async {
             match &mut upgrade {
@@ -136,10 +142,10 @@ async fn others(reload: &mut Signal, reopen: &mut Signal, mut upgrade: Option<&m
             }
         };
         tokio::select! {
-            _ = reload.recv() => {
+            _ = hangup.recv() => {
                 let handle = serving.handle();
                 // Not here: a signal to stop must not wait for it. What it comes to is in the log.
-                tokio::spawn(async move { handle.reload().await });
+                tokio::spawn(reload(handle));
             }
             _ = reopen.recv() => {
                 tracing::info!("opening log files again");

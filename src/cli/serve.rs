@@ -1,10 +1,11 @@
 //! The gateway as commands start it: the library's, and the admin API.
 
-use super::Failure;
 use super::source::{folder_of, load, read_text};
+use super::{Failure, managed};
 use crate::admin::{Doors, OpenError, Served};
 use crate::control::{Gateway, Handle, Inherited, Running, StartError};
 use crate::handover::{Handed, HandedDoor};
+use crate::manager::Assigned;
 use crate::telemetry::log::LogHandle;
 use plimsoll_core::config::{self, Document};
 use std::io;
@@ -65,6 +66,9 @@ pub(super) async fn start(origin: Origin, log: Option<LogHandle>, handed: Option
     let document = origin.document(handed.as_ref())?;
     let is_handed = handed.is_some();
     let mut handed = handed.unwrap_or_default();
+    let given = if is_handed { Assigned::default() } else { managed::sockets(&document, &origin.folder())? };
+    let doors = given.doors.into_iter();
+    handed.doors.extend(doors.map(|(address, socket)| HandedDoor { address, given: true, socket }));
     // Before anything is started: an address that is taken is said at once.
     let gateway = document.gateway.unwrap_or_default();
     let doors = Doors::open_or_take(&gateway, &origin.folder(), &mut handed).await.map_err(open_failure)?;
@@ -76,6 +80,7 @@ pub(super) async fn start(origin: Origin, log: Option<LogHandle>, handed: Option
         Origin::File(path) => builder.document_file(path),
         Origin::Text(text) => builder.document_text(text),
     };
+    builder = builder.listener_sockets(given.listeners);
     if is_handed {
         builder = builder.handed(handed);
     }

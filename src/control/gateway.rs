@@ -154,13 +154,14 @@ impl Builder {
         let options = ServerOptions { workers, cpu_affinity: settled.cpu_affinity, seed: fastrand::u64(..) };
         let server = Arc::new(Server::start(options, Arc::clone(&shared)).map_err(threads)?);
         let (say, documents) = mpsc::channel(DOCUMENTS);
-        let (ask, handover) = mpsc::channel(1);
+        let ((ask, handover), (ping, pinged)) = (mpsc::channel(1), mpsc::channel(1));
         let common = Arc::new(Common {
             view: ArcSwap::from_pointee(first_view(&shared, &text)),
             shared,
             say,
             origin: self.origin.clone(),
             ask,
+            ping,
             frozen: AtomicBool::new(false),
             seen: Mutex::new(Some(Arc::clone(&seen))),
             changes: channel::Sender::new(0),
@@ -173,20 +174,18 @@ impl Builder {
         let stop = CancellationToken::new();
         let mut sources = Sources::start(self.providers, &workshop, facts);
         sources.follow(&document);
-        let mut bound = Bound::new(Arc::clone(&server), self.sockets);
-        bound.take_over(listeners)?;
         let parts = Parts {
             workshop,
             server: Arc::clone(&server),
             common: Arc::clone(&common),
-            bound,
+            bound: Bound::new(Arc::clone(&server), self.sockets, listeners)?,
             settings: Settings::new(settled, self.log),
             prober: Prober::new(tokio::runtime::Handle::current(), target_tls),
             sources,
             names: names.clone(),
             before,
         };
-        let inputs = Inputs { say: documents, handover, facts: fresh, causes, names, stop: stop.clone() };
+        let inputs = Inputs { say: documents, handover, ping: pinged, facts: fresh, causes, names, stop: stop.clone() };
         let reconciler = tokio::spawn(Reconciler::new(parts).run(inputs));
         let mut running = Running { handle: Handle { common }, server, stop, reconciler, follower: None };
         let applied = match said {

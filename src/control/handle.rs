@@ -46,6 +46,8 @@ pub(super) struct Common {
     pub(super) origin: Origin,
     /// Who is about to hand over.
     pub(super) ask: mpsc::Sender<Ask>,
+    /// Who asks whether the control plane lives.
+    pub(super) ping: mpsc::Sender<oneshot::Sender<()>>,
     /// What was handed over holds: no document is taken in.
     pub(super) frozen: AtomicBool,
     /// The text of the document's file that was last read.
@@ -177,6 +179,12 @@ impl Handle {
         let waiting = view.providers.iter().filter(|provider| provider.freshness == Freshness::Waiting);
         let names: Vec<&str> = waiting.map(|provider| &*provider.name).collect();
         Some(format!("waiting for the first view of {}", names.join(", ")))
+    }
+
+    /// Whether the control plane takes things in: returns when it does, `false` if it has ended.
+    pub async fn is_alive(&self) -> bool {
+        let (reply, answer) = oneshot::channel();
+        self.common.ping.send(reply).await.is_ok() && answer.await.is_ok()
     }
 
     /// Whether the gateway drains.

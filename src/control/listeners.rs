@@ -5,7 +5,7 @@ use super::limits;
 use crate::handover::HandedListener;
 use crate::server::{Listening, Server, SocketId};
 use crate::telemetry::clock;
-use plimsoll_core::config::{Listener, ListenerTls, TlsVersion, covers};
+use plimsoll_core::config::{Document, Listener, ListenerTls, TlsVersion, covers};
 use plimsoll_core::plan::Plan;
 use std::collections::BTreeMap;
 use std::io;
@@ -19,8 +19,18 @@ const HTTPS_PORT: u16 = 8443;
 
 /// The document's listeners; else http on 8000, and https on 8443 as soon as there is a certificate.
 pub(crate) fn wanted(plan: &Plan) -> Vec<Listener> {
-    if let Some(written) = &plan.gateway.listeners {
-        return written.clone();
+    listeners(plan.gateway.listeners.as_deref(), !plan.certificates.is_empty())
+}
+
+/// As [`wanted`], of a document alone.
+pub(crate) fn listeners_of(document: &Document) -> Vec<Listener> {
+    let written = document.gateway.as_ref().and_then(|gateway| gateway.listeners.as_deref());
+    listeners(written, !document.certificates.is_empty())
+}
+
+fn listeners(written: Option<&[Listener]>, has_certificates: bool) -> Vec<Listener> {
+    if let Some(written) = written {
+        return written.to_vec();
     }
     let any = if limits::has_ipv6() { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) };
     let listener = |name: &str, port: u16, tls: Option<ListenerTls>| Listener {
@@ -30,7 +40,7 @@ pub(crate) fn wanted(plan: &Plan) -> Vec<Listener> {
         http2: true,
     };
     let mut listeners = vec![listener("http", HTTP_PORT, None)];
-    if !plan.certificates.is_empty() {
+    if has_certificates {
         let tls = ListenerTls { min_version: TlsVersion::default(), client_ca: None, default_certificate: None };
         listeners.push(listener("https", HTTPS_PORT, Some(tls)));
     }
@@ -63,19 +73,26 @@ pub(super) struct Place {
 }
 
 impl Bound {
-    pub(super) fn new(server: Arc<Server>, given: impl IntoIterator<Item = (Arc<str>, TcpListener)>) -> Self {
+    /// With sockets that somebody else bound, and with what another process has bound.
+    ///
+    /// # Errors
+    /// One of the latter cannot be used.
+    pub(super) fn new(
+        server: Arc<Server>,
+        given: impl IntoIterator<Item = (Arc<str>, TcpListener)>,
+        handed: Vec<HandedListener>,
+    ) -> Result<Self, ApplyError> {
         let mut by_name: BTreeMap<Arc<str>, Vec<TcpListener>> = BTreeMap::new();
         for (name, socket) in given {
             by_name.entry(name).or_default().push(socket);
         }
-        Self { server, places: Vec::new(), given: by_name, closed: Vec::new() }
+        let mut bound = Self { server, places: Vec::new(), given: by_name, closed: Vec::new() };
+        bound.take_over(handed)?;
+        Ok(bound)
     }
 
-    /// Takes over what another process has bound: as if it had been bound for a document before the first one.
-    ///
-    /// # Errors
-    /// A socket cannot be used.
-    pub(super) fn take_over(&mut self, listeners: Vec<HandedListener>) -> Result<(), ApplyError> {
+    /// As if it had been bound for a document before the first one.
+    fn take_over(&mut self, listeners: Vec<HandedListener>) -> Result<(), ApplyError> {
         for HandedListener { name, written, given, sockets } in listeners {
             let failed =
                 |error| ApplyError::Listen { name: Arc::clone(&name), address: written, error: Arc::new(error) };

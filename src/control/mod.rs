@@ -39,7 +39,7 @@ pub use error::{ApplyError, StartError};
 pub use gateway::{Builder, Gateway, Running};
 pub use handle::{Applied, Handle};
 pub(crate) use handover::Inherited;
-pub(crate) use listeners::wanted as default_listeners;
+pub(crate) use listeners::{listeners_of, wanted as default_listeners};
 pub use source::Source;
 pub use view::{ProviderView, TargetView, UpstreamView, View};
 

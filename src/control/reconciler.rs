@@ -39,6 +39,8 @@ pub(super) struct Inputs {
     pub(super) say: mpsc::Receiver<Say>,
     /// Who is about to hand over.
     pub(super) handover: mpsc::Receiver<handover::Ask>,
+    /// Who asks whether this runs.
+    pub(super) ping: mpsc::Receiver<oneshot::Sender<()>>,
     pub(super) facts: mpsc::Receiver<Facts>,
     pub(super) causes: mpsc::UnboundedReceiver<UpstreamId>,
     pub(super) names: Resolved,
@@ -116,7 +118,7 @@ impl Reconciler {
 
     /// Runs until it is stopped.
     pub(super) async fn run(mut self, inputs: Inputs) {
-        let Inputs { mut say, mut handover, mut facts, mut causes, mut names, stop } = inputs;
+        let Inputs { mut say, mut handover, mut ping, mut facts, mut causes, mut names, stop } = inputs;
         let first_by = clock::now() + FIRST_FACTS;
         let mut sweep = tokio::time::interval(SWEEP);
         sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -133,6 +135,7 @@ impl Reconciler {
                 () = sleep_until(pools_at), if pools_at.is_some() => self.rebuild_pools(),
                 done = built(&mut self.build), if self.build.is_some() => self.finish_build(done),
                 Some(document) = say.recv() => self.take_document(document),
+                Some(asked) = ping.recv() => drop(asked.send(())),
                 Some(ask) = handover.recv() => self.handover = Some(ask),
                 () = names.changed() => self.build_soon(),
                 () = sleep_until(build_at), if build_at.is_some() => {}

@@ -42,6 +42,8 @@ pub(crate) struct HandedListener {
 pub(crate) struct HandedDoor {
     /// As the document says: `127.0.0.1:8001`, `unix:/run/admin.sock`.
     pub(crate) address: String,
+    /// Whether somebody else bound it, and removes its file.
+    pub(crate) given: bool,
     /// The socket.
     pub(crate) socket: OwnedFd,
 }
@@ -103,6 +105,7 @@ pub(super) struct ListenerOffer {
 #[serde(default)]
 pub(super) struct DoorOffer {
     address: String,
+    given: bool,
 }
 
 /// What the new process says.
@@ -147,7 +150,11 @@ impl Offer {
         Self {
             format: FORMAT,
             listeners: listeners.collect(),
-            doors: handed.doors.iter().map(|door| DoorOffer { address: door.address.clone() }).collect(),
+            doors: handed
+                .doors
+                .iter()
+                .map(|door| DoorOffer { address: door.address.clone(), given: door.given })
+                .collect(),
             documents: handed.documents.clone(),
             file: handed.file.clone(),
             seen: handed.seen.as_deref().map(str::to_owned),
@@ -176,7 +183,9 @@ impl Offer {
         let doors = self.doors.into_iter().zip(sockets);
         Handed {
             listeners,
-            doors: doors.map(|(offer, socket)| HandedDoor { address: offer.address, socket }).collect(),
+            doors: doors
+                .map(|(offer, socket)| HandedDoor { address: offer.address, given: offer.given, socket })
+                .collect(),
             documents: self.documents,
             file: self.file,
             seen: self.seen.map(Into::into),
@@ -192,9 +201,9 @@ impl Handed {
     }
 
     /// The socket for a door at this address, if there is one.
-    pub(crate) fn take_door(&mut self, address: &str) -> Option<OwnedFd> {
+    pub(crate) fn take_door(&mut self, address: &str) -> Option<HandedDoor> {
         let at = self.doors.iter().position(|door| door.address == address)?;
-        Some(self.doors.swap_remove(at).socket)
+        Some(self.doors.swap_remove(at))
     }
 }
 

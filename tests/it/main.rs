@@ -8,6 +8,7 @@ mod descriptors;
 mod explain;
 mod gateway;
 mod handover;
+mod managed;
 mod names;
 mod process;
 mod reloads;

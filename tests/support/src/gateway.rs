@@ -50,10 +50,6 @@ pub fn document(gateway: &str, rest: &str) -> String {
 impl Gateway {
     /// Starts one and waits until it is ready. Panics with its log where it does not get so far.
     pub async fn start(start: Start<'_>) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("plimsoll.yaml");
-        std::fs::write(&file, &start.document).unwrap();
-        let log = std::fs::File::create(folder.path().join("log")).unwrap();
         let mut command = match &start.namespace {
             None => Command::new(start.binary),
             Some(name) => {
@@ -62,8 +58,18 @@ impl Gateway {
                 command
             }
         };
+        command.stdin(Stdio::null());
+        Self::start_by(command, &start.document).await
+    }
+
+    /// As [`Gateway::start`], by a command that ends in running the binary with the arguments that are added to it.
+    pub async fn start_by(mut command: Command, document: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("plimsoll.yaml");
+        std::fs::write(&file, document).unwrap();
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
         command.arg("run").arg("--config").arg(&file).current_dir(folder.path());
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).kill_on_drop(true);
+        command.stdout(Stdio::null()).stderr(log).kill_on_drop(true);
         let child = command.spawn().expect("the gateway starts");
         let mut gateway = Self { child, heirs: Vec::new(), folder, http: SocketAddr::from(([127, 0, 0, 1], 0)) };
         gateway.http = eventually(START_MAX, "the gateway to be ready", async || {
