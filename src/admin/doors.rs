@@ -107,8 +107,7 @@ impl Doors {
                     let path = folder.join(&**path);
                     let address = format!("unix:{}", path.display());
                     let taken = handed.take_door(&address);
-                    let given = taken.as_ref().is_some_and(|door| door.given);
-                    doors.unix = (!given).then(|| SocketFile { path: path.clone(), ours: taken.is_none() });
+                    let (given, is_new) = (taken.as_ref().is_some_and(|door| door.given), taken.is_none());
                     let socket = match taken {
                         Some(door) => take_unix(door.socket),
                         None => bind_unix(&path),
@@ -118,6 +117,8 @@ impl Doors {
                         address: address.clone(),
                         error,
                     })?;
+                    // Where it could not be bound, the file is another process's.
+                    doors.unix = (!given).then(|| SocketFile { path, ours: is_new });
                     let rules = Rules { door: Door::Unix, token };
                     doors.open.push(Open { address, socket: Socket::Unix(socket), given, rules });
                 }
