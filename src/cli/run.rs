@@ -3,9 +3,9 @@
 use super::managed::{Told, reload, tell_replaced, tell_stopping};
 use super::serve::{Origin, Serving, start};
 use super::source::{find, load};
-use super::upgrade::{Upgrades, brief, hand_over, take_over};
+use super::upgrade::{Heir, Upgrades, brief, hand_over, take_over};
 use super::{Command, Failure};
-use crate::handover::{Handed, Predecessor, Successor};
+use crate::handover::{Handed, Predecessor};
 use crate::telemetry::log;
 use anyhow::{Context, anyhow};
 use clap::{Args, FromArgMatches};
@@ -68,10 +68,10 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
                 tell_stopping().await;
                 serving.stop().await;
             }
-            End::Replaced(new) => {
+            End::Replaced(heir) => {
                 drop(told);
-                tell_replaced(new.pid()).await;
-                new.leave().await;
+                tell_replaced(heir.process.pid()).await;
+                heir.process.leave().await;
                 serving.give_way().await;
             }
         }
@@ -106,7 +106,7 @@ enum End {
     /// A signal.
     Told,
     /// Another process serves.
-    Replaced(Successor),
+    Replaced(Heir),
 }
 
 /// Until told to stop, or replaced.

@@ -2,6 +2,7 @@
 
 use super::Failure;
 use super::serve::Serving;
+use crate::control::Frozen;
 use crate::handover::{HandoverError, Predecessor, Program, Successor, refusal};
 use crate::telemetry::metric;
 use std::time::Duration;
@@ -29,13 +30,20 @@ impl Upgrades {
     }
 }
 
+/// A process that serves in this one's place.
+pub(super) struct Heir {
+    pub(super) process: Successor,
+    /// A document that was said to this process from now on would be lost.
+    _frozen: Frozen,
+}
+
 /// Starts the program anew and gives it all; returns when it accepts connections. Where that fails all is as it was.
-pub(super) async fn hand_over(serving: &Serving, program: &Program) -> Option<Successor> {
+pub(super) async fn hand_over(serving: &Serving, program: &Program) -> Option<Heir> {
     tracing::info!("handing over: a new process is started");
     match try_to(serving, program).await {
-        Ok(new) => {
-            tracing::info!(pid = new.pid(), "the new process serves");
-            Some(new)
+        Ok(heir) => {
+            tracing::info!(pid = heir.process.pid(), "the new process serves");
+            Some(heir)
         }
         Err(error) => {
             tracing::error!(%error, "handing over failed: this process serves on");
@@ -45,16 +53,16 @@ pub(super) async fn hand_over(serving: &Serving, program: &Program) -> Option<Su
     }
 }
 
-async fn try_to(serving: &Serving, program: &Program) -> Result<Successor, HandoverError> {
+async fn try_to(serving: &Serving, program: &Program) -> Result<Heir, HandoverError> {
     let mut new = Successor::start(program).await?;
     let handle = serving.handle();
     let told = handle.hand_over().await;
-    let (mut handed, _frozen) = told.map_err(|error| HandoverError::Export(error.to_string()))?;
+    let (mut handed, frozen) = told.map_err(|error| HandoverError::Export(error.to_string()))?;
     handed.doors = serving.doors()?;
     let patience = handle.plan().gateway.providers.sync_timeout + PREPARE;
     new.prepare(handed, patience).await?;
     new.take(handle.targets()).await?;
-    Ok(new)
+    Ok(Heir { process: new, _frozen: frozen })
 }
 
 /// Waits until what was started could serve, and then has it serve in the old process's place.

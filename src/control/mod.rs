@@ -38,7 +38,7 @@ mod watch;
 pub use error::{ApplyError, StartError};
 pub use gateway::{Builder, Gateway, Running};
 pub use handle::{Applied, Handle};
-pub(crate) use handover::Inherited;
+pub(crate) use handover::{Frozen, Inherited};
 pub(crate) use listeners::{listeners_of, wanted as default_listeners};
 pub use source::Source;
 pub use view::{ProviderView, TargetView, UpstreamView, View};
