@@ -9,6 +9,8 @@ pub mod compile;
 pub mod connect;
 pub mod control;
 pub mod dns;
+mod handover;
+mod manager;
 pub mod probe;
 pub mod providers;
 pub mod proxy;

@@ -104,7 +104,9 @@ fn refused(error: &ApplyError) -> Answer {
     let problems: &[DocumentProblem] = match error {
         ApplyError::Document(problems) => problems.list(),
         ApplyError::Compile { problems, .. } => problems,
-        ApplyError::Stopped => return message(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
+        ApplyError::Stopped | ApplyError::HandingOver => {
+            return message(StatusCode::SERVICE_UNAVAILABLE, &error.to_string());
+        }
         _ => return message(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     };
     let mut fields = Map::new();

@@ -4,11 +4,13 @@ use super::access::{Door, Rules};
 use super::secret::Token;
 use super::serve::{Socket, serve};
 use crate::control::Handle;
+use crate::handover::{Handed, HandedDoor};
 use arc_swap::ArcSwap;
 use plimsoll_core::config::{AdminAddress, Gateway};
 use rustix::fs::{Mode, chmod};
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -54,9 +56,19 @@ impl OpenError {
     }
 }
 
+/// A door that is bound.
+struct Open {
+    /// As the document says.
+    address: String,
+    socket: Socket,
+    /// Somebody else bound it.
+    given: bool,
+    rules: Rules,
+}
+
 /// Doors that are bound; nobody is answered yet.
 pub struct Doors {
-    open: Vec<(Socket, Rules)>,
+    open: Vec<Open>,
     /// Where the admin API is bound, if over TCP.
     pub admin: Option<SocketAddr>,
     /// Where the status endpoints are bound.
@@ -67,11 +79,16 @@ pub struct Doors {
 }
 
 impl Doors {
-    /// Binds what the document asks for. Paths are relative to `folder`.
+    /// Binds what the document asks for, unless another process has handed it over. Paths are relative to `folder`.
     ///
     /// # Errors
     /// What cannot be bound, and an admin API that everybody could reach.
     pub async fn open(gateway: &Gateway, folder: &Path) -> Result<Self, OpenError> {
+        Self::open_or_take(gateway, folder, &mut Handed::default()).await
+    }
+
+    /// As [`Self::open`], with sockets that may have been handed over.
+    pub(crate) async fn open_or_take(gateway: &Gateway, folder: &Path, handed: &mut Handed) -> Result<Self, OpenError> {
         let mut doors = Self { open: Vec::new(), admin: None, status: None, unix: None, token_file: None };
         if let Some(admin) = &gateway.admin {
             doors.token_file = admin.token_file.as_ref().map(|file| folder.join(&**file));
@@ -81,26 +98,37 @@ impl Doors {
                     if token.is_none() && !address.ip().to_canonical().is_loopback() {
                         return Err(OpenError::NoToken(*address));
                     }
-                    let (socket, bound) = bind("gateway.admin.address", *address).await?;
+                    let (socket, bound, given) = bind("gateway.admin.address", *address, handed).await?;
                     doors.admin = Some(bound);
-                    doors.open.push((socket, Rules { door: Door::Tcp(bound), token }));
+                    let rules = Rules { door: Door::Tcp(bound), token };
+                    doors.open.push(Open { address: address.to_string(), socket, given, rules });
                 }
                 AdminAddress::Unix(path) => {
                     let path = folder.join(&**path);
-                    let socket = bind_unix(&path).map_err(|error| OpenError::Bind {
+                    let address = format!("unix:{}", path.display());
+                    let taken = handed.take_door(&address);
+                    let (given, is_new) = (taken.as_ref().is_some_and(|door| door.given), taken.is_none());
+                    let socket = match taken {
+                        Some(door) => take_unix(door.socket),
+                        None => bind_unix(&path),
+                    };
+                    let socket = socket.map_err(|error| OpenError::Bind {
                         key: "gateway.admin.address",
-                        address: format!("unix:{}", path.display()),
+                        address: address.clone(),
                         error,
                     })?;
-                    doors.unix = Some(SocketFile(path));
-                    doors.open.push((Socket::Unix(socket), Rules { door: Door::Unix, token }));
+                    // Where it could not be bound, the file is another process's.
+                    doors.unix = (!given).then(|| SocketFile { path, ours: is_new });
+                    let rules = Rules { door: Door::Unix, token };
+                    doors.open.push(Open { address, socket: Socket::Unix(socket), given, rules });
                 }
             }
         }
         if let Some(address) = gateway.status {
-            let (socket, bound) = bind("gateway.status.address", address).await?;
+            let (socket, bound, given) = bind("gateway.status.address", address, handed).await?;
             doors.status = Some(bound);
-            doors.open.push((socket, Rules { door: Door::Status, token: None }));
+            let rules = Rules { door: Door::Status, token: None };
+            doors.open.push(Open { address: address.to_string(), socket, given, rules });
         }
         Ok(doors)
     }
@@ -109,22 +137,52 @@ impl Doors {
     /// reload on.
     #[must_use = "the doors close when it is dropped"]
     pub fn serve(self, gateway: &Handle) -> Served {
-        let mut tasks = Vec::new();
-        for (socket, rules) in self.open {
+        let (mut tasks, mut sockets) = (Vec::new(), Vec::new());
+        for Open { address, socket, given, rules } in self.open {
+            match socket.double() {
+                Ok(socket) => sockets.push(HandedDoor { address, given, socket }),
+                Err(error) => tracing::warn!(address, %error, "this door cannot be handed over"),
+            }
             let rules = Arc::new(ArcSwap::from_pointee(rules));
             if let Some(path) = &self.token_file {
                 tasks.push(tokio::spawn(follow_token(path.clone(), Arc::clone(&rules), gateway.clone())));
             }
             tasks.push(tokio::spawn(serve(socket, rules, gateway.clone())));
         }
-        Served { tasks, _unix: self.unix }
+        let mut unix = self.unix;
+        if let Some(file) = &mut unix {
+            file.ours = true;
+        }
+        Served { tasks, unix, sockets }
     }
 }
 
 /// Doors at which somebody answers.
 pub struct Served {
     tasks: Vec<JoinHandle<()>>,
-    _unix: Option<SocketFile>,
+    unix: Option<SocketFile>,
+    /// To be handed over.
+    sockets: Vec<HandedDoor>,
+}
+
+impl Served {
+    /// Every door's socket, doubled.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn hand_over(&self) -> io::Result<Vec<HandedDoor>> {
+        let double = |door: &HandedDoor| {
+            Ok(HandedDoor { address: door.address.clone(), given: door.given, socket: door.socket.try_clone()? })
+        };
+        self.sockets.iter().map(double).collect()
+    }
+
+    /// Answers no more: another process does, at the same sockets.
+    pub(crate) fn release(mut self) {
+        if let Some(file) = &mut self.unix {
+            file.ours = false;
+        }
+    }
 }
 
 impl Drop for Served {
@@ -136,12 +194,19 @@ impl Drop for Served {
 }
 
 /// A socket's file, which ends with this.
-struct SocketFile(PathBuf);
+struct SocketFile {
+    path: PathBuf,
+    /// Not another process's.
+    ours: bool,
+}
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_file(&self.0) {
-            tracing::debug!(path = %self.0.display(), %error, "the admin API's socket was gone already");
+        if !self.ours {
+            return;
+        }
+        if let Err(error) = std::fs::remove_file(&self.path) {
+            tracing::debug!(path = %self.path.display(), %error, "the admin API's socket was gone already");
         }
     }
 }
@@ -166,11 +231,32 @@ async fn follow_token(path: PathBuf, rules: Arc<ArcSwap<Rules>>, gateway: Handle
     }
 }
 
-async fn bind(key: &'static str, address: SocketAddr) -> Result<(Socket, SocketAddr), OpenError> {
+async fn bind(
+    key: &'static str,
+    address: SocketAddr,
+    handed: &mut Handed,
+) -> Result<(Socket, SocketAddr, bool), OpenError> {
     let failed = |error| OpenError::Bind { key, address: address.to_string(), error };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let door = handed.take_door(&address.to_string());
+    let given = door.as_ref().is_some_and(|door| door.given);
+    let listener = match door {
+        Some(door) => take_tcp(door.socket).map_err(failed)?,
+        None => TcpListener::bind(address).await.map_err(failed)?,
+    };
     let bound = listener.local_addr().map_err(failed)?;
-    Ok((Socket::Tcp(listener), bound))
+    Ok((Socket::Tcp(listener), bound, given))
+}
+
+fn take_tcp(socket: OwnedFd) -> io::Result<TcpListener> {
+    let listener = std::net::TcpListener::from(socket);
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
+}
+
+fn take_unix(socket: OwnedFd) -> io::Result<UnixListener> {
+    let listener = std::os::unix::net::UnixListener::from(socket);
+    listener.set_nonblocking(true)?;
+    UnixListener::from_std(listener)
 }
 
 /// Binds a socket that its owner alone may use. It is made under another name and moved into place with its mode, so that

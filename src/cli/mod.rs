@@ -9,6 +9,7 @@ mod demo;
 mod explain;
 mod healthcheck;
 mod http;
+mod managed;
 mod offline;
 mod output;
 mod run;
@@ -16,6 +17,7 @@ mod sample;
 mod schema;
 mod serve;
 mod source;
+mod upgrade;
 
 pub use command::{Command, Failure, main};
 

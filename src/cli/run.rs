@@ -1,8 +1,11 @@
 //! `plimsoll run`: serve, until told to stop.
 
+use super::managed::{Told, reload, tell_replaced, tell_stopping};
 use super::serve::{Origin, Serving, start};
 use super::source::{find, load};
+use super::upgrade::{Heir, Upgrades, brief, hand_over, take_over};
 use super::{Command, Failure};
+use crate::handover::{Handed, Predecessor};
 use crate::telemetry::log;
 use anyhow::{Context, anyhow};
 use clap::{Args, FromArgMatches};
@@ -42,48 +45,125 @@ struct RunArgs {
 async fn run(args: RunArgs) -> Result<(), Failure> {
     // Before anything else: process 1 of a container ignores signals without a handler.
     let mut signals = Signals::install().context("cannot listen for signals")?;
-    let origin = args.config.or_else(find).map_or_else(|| Origin::Text(BUILT_IN.into()), Origin::File);
-    let settings = log_settings(&origin)?;
-    let log = log::init(&settings.level, settings.json).map_err(|error| anyhow!(error))?;
-    let serving = tokio::select! {
-        serving = start(origin, Some(log)) => serving?,
+    let upgrades = Upgrades::new();
+    let old = Predecessor::find().context("cannot take over")?;
+    let started = tokio::select! {
+        started = begin(args, old.as_ref()) => started,
         () = signals.stop.told() => return Ok(()),
     };
-    serve(&serving, &mut signals).await;
+    let serving = match (started, old) {
+        (Ok(serving), _) => serving,
+        (Err(failure), None) => return Err(failure),
+        (Err(failure), Some(old)) => {
+            old.failed(brief(&failure)).await;
+            return Err(failure);
+        }
+    };
+    let told = Told::of(&serving.handle());
+    let end = serve(&serving, &upgrades, &mut signals).await;
     tracing::info!("draining");
+    let stopped = async {
+        match end {
+            End::Told => {
+                tell_stopping().await;
+                serving.stop().await;
+            }
+            End::Replaced(heir) => {
+                drop(told);
+                tell_replaced(heir.process.pid()).await;
+                heir.process.leave().await;
+                serving.give_way().await;
+            }
+        }
+    };
     tokio::select! {
-        () = serving.stop() => tracing::info!("stopped"),
+        () = stopped => tracing::info!("stopped"),
         () = signals.stop.told() => tracing::warn!("told to stop again: stopped at once"),
     }
     Ok(())
 }
 
-/// Until told to stop.
-async fn serve(serving: &Serving, signals: &mut Signals) {
+/// Starts the gateway, in another process's place if there is one.
+async fn begin(args: RunArgs, old: Option<&Predecessor>) -> Result<Serving, Failure> {
+    let mut handed = match old {
+        Some(old) => Some(old.receive().await.context("cannot take over")?),
+        None => None,
+    };
+    let handed_file = handed.as_mut().and_then(|handed| handed.file.take());
+    let file = args.config.or(handed_file).or_else(find);
+    let origin = file.map_or_else(|| Origin::Text(BUILT_IN.into()), Origin::File);
+    let settings = log_settings(&origin, handed.as_ref())?;
+    let log = log::init(&settings.level, settings.json).map_err(|error| anyhow!(error))?;
+    let mut serving = start(origin, Some(log), handed).await?;
+    if let Some(old) = old {
+        take_over(&mut serving, old).await?;
+    }
+    Ok(serving)
+}
+
+/// Why the gateway is to stop.
+enum End {
+    /// A signal.
+    Told,
+    /// Another process serves.
+    Replaced(Heir),
+}
+
+/// Until told to stop, or replaced.
+async fn serve(serving: &Serving, upgrades: &Upgrades, signals: &mut Signals) -> End {
     loop {
         tokio::select! {
-            () = signals.stop.told() => return,
-            _ = signals.reload.recv() => {
+            () = signals.stop.told() => return End::Told,
+            _ = signals.upgrade.recv() => match upgrades.program() {
+                Err(reason) => tracing::error!(reason, "this process cannot be replaced (USR2): it serves on"),
+                Ok(program) => {
+                    let new = tokio::select! {
+                        new = hand_over(serving, program) => new,
+                        () = signals.stop.told() => return End::Told,
+                        () = others(&mut signals.reload, &mut signals.reopen, Some(&mut signals.upgrade), serving) => None,
+                    };
+                    if let Some(new) = new {
+                        return End::Replaced(new);
+                    }
+                }
+            },
+            () = others(&mut signals.reload, &mut signals.reopen, None, serving) => {}
+        }
+    }
+}
+
+/// Signals after which all goes on. Never ends.
+async fn others(hangup: &mut Signal, reopen: &mut Signal, mut upgrade: Option<&mut Signal>, serving: &Serving) {
+    loop {
+        let again = async {
+            match &mut upgrade {
+                Some(upgrade) => upgrade.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = hangup.recv() => {
                 let handle = serving.handle();
                 // Not here: a signal to stop must not wait for it. What it comes to is in the log.
-                tokio::spawn(async move { handle.reload().await });
+                tokio::spawn(reload(handle));
             }
-            _ = signals.upgrade.recv() => {
-                tracing::warn!("this version cannot hand its sockets to a new binary (USR2): it serves on");
-            }
-            _ = signals.reopen.recv() => {
+            _ = reopen.recv() => {
                 tracing::info!("opening log files again");
                 serving.handle().telemetry().reopen_access_log();
             }
+            _ = again => tracing::warn!("a new process is being started already: this USR2 starts no other"),
         }
     }
 }
 
 /// How the log looks, as the document says; a document with mistakes has the default, since they are told by who reads it next.
-fn log_settings(origin: &Origin) -> Result<Log, Failure> {
-    let Origin::File(path) = origin else { return Ok(Log::default()) };
-    let read = load(path)?.read;
-    Ok(read.ok().and_then(|read| read.document.gateway).map(|gateway| gateway.log).unwrap_or_default())
+fn log_settings(origin: &Origin, handed: Option<&Handed>) -> Result<Log, Failure> {
+    let document = match (origin, handed) {
+        (_, Some(_)) => origin.document(handed).ok(),
+        (Origin::File(path), None) => load(path)?.read.ok().map(|read| read.document),
+        (Origin::Text(_), None) => None,
+    };
+    Ok(document.and_then(|document| document.gateway).map(|gateway| gateway.log).unwrap_or_default())
 }
 
 /// What the process can be told by signals.
@@ -91,7 +171,7 @@ struct Signals {
     stop: Stop,
     reload: Signal,
     reopen: Signal,
-    /// Taken, so that it does not end the process.
+    /// Another process is to take over.
     upgrade: Signal,
 }
 

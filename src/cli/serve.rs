@@ -1,11 +1,14 @@
 //! The gateway as commands start it: the library's, and the admin API.
 
-use super::Failure;
 use super::source::{folder_of, load, read_text};
+use super::{Failure, managed};
 use crate::admin::{Doors, OpenError, Served};
-use crate::control::{Gateway, Handle, Running, StartError};
+use crate::control::{Gateway, Handle, Inherited, Running, StartError};
+use crate::handover::{Handed, HandedDoor};
+use crate::manager::Assigned;
 use crate::telemetry::log::LogHandle;
 use plimsoll_core::config::{self, Document};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -25,7 +28,16 @@ impl Origin {
         }
     }
 
-    fn document(&self) -> Result<Document, Failure> {
+    /// The document that is started with: the one that was handed over, else the one that is there.
+    pub(super) fn document(&self, handed: Option<&Handed>) -> Result<Document, Failure> {
+        if let Some(handed) = handed {
+            let name: Arc<str> = match self {
+                Self::File(path) => path.display().to_string().into(),
+                Self::Text(_) => "document".into(),
+            };
+            return Inherited::document(&handed.documents, &name, &self.folder())
+                .map_err(|error| Failure::Input(error.to_string()));
+        }
         let read = match self {
             Self::File(path) => load(path)?.read,
             Self::Text(text) => read_text("document", text, &self.folder(), config::Source::File),
@@ -37,16 +49,29 @@ impl Origin {
 /// A gateway that serves.
 pub(super) struct Serving {
     running: Running,
-    /// The admin API, which answers to the end.
-    admin: Served,
+    doors: Answering,
 }
 
-/// Starts it; returns when the document is served.
-pub(super) async fn start(origin: Origin, log: Option<LogHandle>) -> Result<Serving, Failure> {
-    let document = origin.document()?;
+/// The admin API, which answers to the end.
+enum Answering {
+    /// Not yet: another process does.
+    NotYet(Doors),
+    Now(Served),
+    Ended,
+}
+
+/// Starts it; returns when the document is served. Where another process hands over, nobody is served before
+/// [`Serving::open_doors`] and [`Handle::accept`].
+pub(super) async fn start(origin: Origin, log: Option<LogHandle>, handed: Option<Handed>) -> Result<Serving, Failure> {
+    let document = origin.document(handed.as_ref())?;
+    let is_handed = handed.is_some();
+    let mut handed = handed.unwrap_or_default();
+    let given = if is_handed { Assigned::default() } else { managed::sockets(&document, &origin.folder())? };
+    let doors = given.doors.into_iter();
+    handed.doors.extend(doors.map(|(address, socket)| HandedDoor { address, given: true, socket }));
     // Before anything is started: an address that is taken is said at once.
     let gateway = document.gateway.unwrap_or_default();
-    let doors = Doors::open(&gateway, &origin.folder()).await.map_err(open_failure)?;
+    let doors = Doors::open_or_take(&gateway, &origin.folder(), &mut handed).await.map_err(open_failure)?;
     let mut builder = Gateway::builder().doors(doors.admin.into_iter().chain(doors.status));
     if let Some(log) = log {
         builder = builder.log(log);
@@ -55,9 +80,16 @@ pub(super) async fn start(origin: Origin, log: Option<LogHandle>) -> Result<Serv
         Origin::File(path) => builder.document_file(path),
         Origin::Text(text) => builder.document_text(text),
     };
+    builder = builder.listener_sockets(given.listeners);
+    if is_handed {
+        builder = builder.handed(handed);
+    }
     let running = builder.start().await.map_err(start_failure)?;
-    let admin = doors.serve(&running.handle());
-    Ok(Serving { running, admin })
+    let mut serving = Serving { running, doors: Answering::NotYet(doors) };
+    if !is_handed {
+        serving.open_doors();
+    }
+    Ok(serving)
 }
 
 impl Serving {
@@ -66,11 +98,36 @@ impl Serving {
         self.running.handle()
     }
 
+    /// Answers at the doors from now on.
+    pub(super) fn open_doors(&mut self) {
+        self.doors = match std::mem::replace(&mut self.doors, Answering::Ended) {
+            Answering::NotYet(doors) => Answering::Now(doors.serve(&self.running.handle())),
+            other => other,
+        };
+    }
+
+    /// The doors' sockets, to be handed over.
+    pub(super) fn doors(&self) -> io::Result<Vec<HandedDoor>> {
+        match &self.doors {
+            Answering::Now(served) => served.hand_over(),
+            Answering::NotYet(_) | Answering::Ended => Ok(Vec::new()),
+        }
+    }
+
     /// Drains, as the document says, and stops every process that was started for it.
     pub(super) async fn stop(self) {
         let shutdown = self.handle().plan().gateway.shutdown.clone();
         self.running.drain_and_stop(shutdown.delay, shutdown.drain_timeout).await;
-        drop(self.admin);
+        drop(self.doors);
+    }
+
+    /// As [`Self::stop`], where another process serves already.
+    pub(super) async fn give_way(self) {
+        if let Answering::Now(served) = self.doors {
+            served.release();
+        }
+        let within = self.running.handle().plan().gateway.shutdown.drain_timeout;
+        self.running.release_and_stop(within).await;
     }
 }
 

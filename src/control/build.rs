@@ -35,12 +35,23 @@ pub(super) struct Said {
     /// What messages call it.
     pub(super) file: Arc<str>,
     pub(super) text: Arc<str>,
+    /// What one from the network may say. `None`: what the running document allows.
+    pub(super) rules: Option<Rules>,
+}
+
+/// What a document from the network may say.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rules {
+    pub(super) allow: Vec<Arc<str>>,
+    pub(super) references: bool,
 }
 
 /// A document that was read.
 #[derive(Clone)]
 pub(super) struct Known {
     pub(super) said: Said,
+    /// Where the document has no `gateway` of its own: the one before it whose it has.
+    pub(super) before: Option<Said>,
     pub(super) document: Arc<Document>,
     /// What works in it, but hardly as meant.
     pub(super) warnings: Arc<[String]>,
@@ -93,24 +104,30 @@ pub(super) async fn build(workshop: Arc<Workshop>, ask: Ask) -> Result<Built, Ap
     workshop.thread.run(job).await.ok_or(ApplyError::Internal)?
 }
 
-fn read_document(said: Said, running: Option<&Known>, folder: PathBuf) -> Result<Known, ApplyError> {
+/// Reads a document, which may be an addition to the running one.
+pub(super) fn read_document(mut said: Said, running: Option<&Known>, folder: PathBuf) -> Result<Known, ApplyError> {
     let gateway = running.and_then(|known| known.document.gateway.clone());
-    let admin = gateway.as_ref().and_then(|gateway| gateway.admin.clone()).unwrap_or_default();
-    let source = match said.source {
-        Source::File => config::Source::File,
-        Source::Post => config::Source::Post { allow: &admin.allow, references: admin.references },
+    if said.source == Source::Post && said.rules.is_none() {
+        let admin = gateway.as_ref().and_then(|gateway| gateway.admin.clone()).unwrap_or_default();
+        said.rules = Some(Rules { allow: admin.allow, references: admin.references });
+    }
+    let source = match &said.rules {
+        Some(rules) => config::Source::Post { allow: &rules.allow, references: rules.references },
+        None => config::Source::File,
     };
     let options = ReadOptions { file: &said.file, references: &Surroundings { folder }, source };
     let config::Read { mut document, warnings } = read(&said.text, &options).map_err(ApplyError::Document)?;
     // A document from the network that says nothing of the gateway changes nothing of it.
+    let mut before = None;
     if said.source == Source::Post && document.gateway.is_none() {
         document.gateway = gateway;
         let written = running.iter().flat_map(|known| &known.document.written);
         document.written.extend(written.filter(|written| written.pointer.starts_with("/gateway")).cloned());
+        before = running.map(|known| known.before.clone().unwrap_or_else(|| known.said.clone()));
     }
     // In the log, and in answers to whoever asks.
     let warnings = warnings.iter().map(|warning| warning.brief(&said.file)).collect();
-    Ok(Known { document: Arc::new(document), said, warnings })
+    Ok(Known { document: Arc::new(document), said, before, warnings })
 }
 
 fn make(

@@ -47,6 +47,9 @@ pub enum ApplyError {
     /// A step of ours failed, which is a mistake of ours.
     #[error("an internal step failed: see the log")]
     Internal,
+    /// Another process is about to take over, and would not know of it.
+    #[error("a new process is about to take over: say it again in a moment")]
+    HandingOver,
     /// The gateway has stopped.
     #[error("the gateway has stopped")]
     Stopped,

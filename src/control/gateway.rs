@@ -1,8 +1,9 @@
 //! The gateway as a library.
 
-use super::build::Workshop;
+use super::build::{Known, Said, Workshop};
 use super::compile_thread::CompileThread;
 use super::handle::{Common, Handle};
+use super::handover::Inherited;
 use super::listeners::Bound;
 use super::names::Resolved;
 use super::reconciler::{Inputs, Parts, Reconciler};
@@ -14,6 +15,7 @@ use super::view::View;
 use super::{ApplyError, StartError, limits, show, watch};
 use crate::compile::{Compiler, Input};
 use crate::dns::{Resolve, SystemResolver};
+use crate::handover::{Handed, HandedListener};
 use crate::probe::Prober;
 use crate::providers::Provider;
 use crate::proxy::worker::Shared;
@@ -58,6 +60,7 @@ impl Gateway {
             resolver: None,
             doors: None,
             log: None,
+            handed: None,
         }
     }
 }
@@ -71,6 +74,7 @@ pub struct Builder {
     resolver: Option<Arc<dyn Resolve>>,
     doors: Option<Vec<SocketAddr>>,
     log: Option<LogHandle>,
+    handed: Option<Handed>,
 }
 
 impl Builder {
@@ -116,6 +120,13 @@ impl Builder {
         self
     }
 
+    /// Goes on where another process is about to stop: with its sockets, and its document in the place of the file's. Nothing
+    /// is accepted before [`Handle::accept`].
+    pub(crate) fn handed(mut self, handed: Handed) -> Self {
+        self.handed = Some(handed);
+        self
+    }
+
     /// Starts it, on the current tokio runtime (a multi-thread one), and returns when the document is served.
     ///
     /// The limit of open files of the process is raised as far as it may be.
@@ -124,8 +135,7 @@ impl Builder {
     /// The document cannot be applied: it has mistakes, or an address cannot be bound; or threads cannot be started.
     pub async fn start(self) -> Result<Running, StartError> {
         limits::raise_file_limit();
-        let text = self.origin.text()?;
-        let document = first_look(&self.origin, &text)?;
+        let First { text, document, before, said, seen, listeners } = First::of(&self.origin, self.handed)?;
         let settled = document.gateway.clone().unwrap_or_default();
         let threads = |error: io::Error| StartError::Threads(Arc::new(error));
         let telemetry = Telemetry::new(telemetry_options(&settled));
@@ -139,15 +149,21 @@ impl Builder {
             doors: self.doors,
         });
         let shared = Arc::new(first_shared(&workshop, &telemetry)?);
+        shared.waiting.store(said.is_some(), Ordering::Release);
         let workers = settled.workers.unwrap_or_else(limits::workers);
         let options = ServerOptions { workers, cpu_affinity: settled.cpu_affinity, seed: fastrand::u64(..) };
         let server = Arc::new(Server::start(options, Arc::clone(&shared)).map_err(threads)?);
         let (say, documents) = mpsc::channel(DOCUMENTS);
+        let ((ask, handover), (ping, pinged)) = (mpsc::channel(1), mpsc::channel(1));
         let common = Arc::new(Common {
             view: ArcSwap::from_pointee(first_view(&shared, &text)),
             shared,
             say,
             origin: self.origin.clone(),
+            ask,
+            ping,
+            frozen: AtomicBool::new(false),
+            seen: Mutex::new(Some(Arc::clone(&seen))),
             changes: channel::Sender::new(0),
             patience_ends: clock::now() + settled.providers.sync_timeout,
             leaving: AtomicBool::new(false),
@@ -162,21 +178,26 @@ impl Builder {
             workshop,
             server: Arc::clone(&server),
             common: Arc::clone(&common),
-            bound: Bound::new(Arc::clone(&server), self.sockets),
+            bound: Bound::new(Arc::clone(&server), self.sockets, listeners)?,
             settings: Settings::new(settled, self.log),
             prober: Prober::new(tokio::runtime::Handle::current(), target_tls),
             sources,
             names: names.clone(),
+            before,
         };
-        let inputs = Inputs { say: documents, facts: fresh, causes, names, stop: stop.clone() };
+        let inputs = Inputs { say: documents, handover, ping: pinged, facts: fresh, causes, names, stop: stop.clone() };
         let reconciler = tokio::spawn(Reconciler::new(parts).run(inputs));
         let mut running = Running { handle: Handle { common }, server, stop, reconciler, follower: None };
-        if let Err(error) = running.handle.say(Ok((Source::File, Arc::clone(&text)))).await {
+        let applied = match said {
+            None => running.handle.say(Ok((Source::File, text))).await.map(drop),
+            Some(said) => running.handle.say_handed(said).await,
+        };
+        if let Err(error) = applied {
             running.end().await;
             return Err(error.into());
         }
         if let Origin::File(path) = self.origin {
-            let followed = watch::follow(path.into(), Some(text), running.handle.clone());
+            let followed = watch::follow(path.into(), Some(seen), running.handle.clone());
             running.follower = Some(tokio::spawn(followed));
         }
         Ok(running)
@@ -220,6 +241,12 @@ impl Running {
         }
     }
 
+    /// As [`Self::drain_and_stop`], where another process accepts already: this one does no more, from now on.
+    pub(crate) async fn release_and_stop(self, timeout: Duration) {
+        self.server.release();
+        self.drain_and_stop(Duration::ZERO, timeout).await;
+    }
+
     async fn end(&mut self) {
         self.server.drain(Duration::ZERO).await;
         self.stop.cancel();
@@ -229,6 +256,34 @@ impl Running {
         if (&mut self.reconciler).await.is_err() {
             tracing::error!("the control plane ended by a panic");
         }
+    }
+}
+
+/// What a gateway begins with.
+struct First {
+    text: Arc<str>,
+    document: Document,
+    /// The document whose `gateway` it has, where it has none.
+    before: Option<Known>,
+    /// The document, where it was handed over.
+    said: Option<Said>,
+    /// What the document's file last said.
+    seen: Arc<str>,
+    listeners: Vec<HandedListener>,
+}
+
+impl First {
+    fn of(origin: &Origin, handed: Option<Handed>) -> Result<Self, ApplyError> {
+        let Some(handed) = handed else {
+            let text = origin.text()?;
+            let document = first_look(origin, &text)?;
+            let (seen, listeners) = (Arc::clone(&text), Vec::new());
+            return Ok(Self { text, document, before: None, said: None, seen, listeners });
+        };
+        let Inherited { before, running } = Inherited::read(&handed.documents, &origin.name(), &origin.folder())?;
+        let (text, document) = (Arc::clone(&running.said.text), Document::clone(&running.document));
+        let seen = handed.seen.unwrap_or_else(|| Arc::clone(&text));
+        Ok(Self { text, document, before, said: Some(running.said), seen, listeners: handed.listeners })
     }
 }
 

@@ -1,5 +1,7 @@
 //! What others ask of a running gateway: the admin API, signals, an embedding program.
 
+use super::build::Rules;
+use super::handover::Ask;
 use super::source::Origin;
 use super::view::{ProviderView, UpstreamView, View};
 use super::{ApplyError, Source};
@@ -7,6 +9,7 @@ use crate::proxy::worker::Shared;
 use crate::snapshot::Snapshot;
 use crate::telemetry::{Telemetry, clock};
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use plimsoll_core::config::Document;
 use plimsoll_core::model::Freshness;
 use plimsoll_core::plan::Plan;
@@ -19,6 +22,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 /// A document as text, and who says it; or why there is none.
 pub(super) struct Say {
     pub(super) text: Result<(Source, Arc<str>), ApplyError>,
+    /// By which rules one from the network is read; `None`: by the running document's.
+    pub(super) rules: Option<Rules>,
     pub(super) reply: Option<oneshot::Sender<Result<Applied, ApplyError>>>,
 }
 
@@ -39,6 +44,14 @@ pub(super) struct Common {
     pub(super) view: ArcSwap<View>,
     pub(super) say: mpsc::Sender<Say>,
     pub(super) origin: Origin,
+    /// Who is about to hand over.
+    pub(super) ask: mpsc::Sender<Ask>,
+    /// Who asks whether the control plane lives.
+    pub(super) ping: mpsc::Sender<oneshot::Sender<()>>,
+    /// What was handed over holds: no document is taken in.
+    pub(super) frozen: AtomicBool,
+    /// The text of the document's file that was last read.
+    pub(super) seen: Mutex<Option<Arc<str>>>,
     /// Counts changes of the view.
     pub(super) changes: watch::Sender<u64>,
     /// When `ready` no longer waits for providers' first views.
@@ -74,7 +87,7 @@ impl Handle {
 
     pub(super) async fn say(&self, text: Result<(Source, Arc<str>), ApplyError>) -> Result<Applied, ApplyError> {
         let (reply, answer) = oneshot::channel();
-        self.common.say.send(Say { text, reply: Some(reply) }).await.map_err(|_| ApplyError::Stopped)?;
+        self.common.say.send(Say { text, rules: None, reply: Some(reply) }).await.map_err(|_| ApplyError::Stopped)?;
         answer.await.map_err(|_| ApplyError::Stopped)?
     }
 
@@ -166,6 +179,12 @@ impl Handle {
         let waiting = view.providers.iter().filter(|provider| provider.freshness == Freshness::Waiting);
         let names: Vec<&str> = waiting.map(|provider| &*provider.name).collect();
         Some(format!("waiting for the first view of {}", names.join(", ")))
+    }
+
+    /// Whether the control plane takes things in: returns when it does, `false` if it has ended.
+    pub async fn is_alive(&self) -> bool {
+        let (reply, answer) = oneshot::channel();
+        self.common.ping.send(reply).await.is_ok() && answer.await.is_ok()
     }
 
     /// Whether the gateway drains.

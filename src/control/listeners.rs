@@ -2,9 +2,10 @@
 
 use super::error::ApplyError;
 use super::limits;
+use crate::handover::HandedListener;
 use crate::server::{Listening, Server, SocketId};
 use crate::telemetry::clock;
-use plimsoll_core::config::{Listener, ListenerTls, TlsVersion, covers};
+use plimsoll_core::config::{Document, Listener, ListenerTls, TlsVersion, covers};
 use plimsoll_core::plan::Plan;
 use std::collections::BTreeMap;
 use std::io;
@@ -18,8 +19,18 @@ const HTTPS_PORT: u16 = 8443;
 
 /// The document's listeners; else http on 8000, and https on 8443 as soon as there is a certificate.
 pub(crate) fn wanted(plan: &Plan) -> Vec<Listener> {
-    if let Some(written) = &plan.gateway.listeners {
-        return written.clone();
+    listeners(plan.gateway.listeners.as_deref(), !plan.certificates.is_empty())
+}
+
+/// As [`wanted`], of a document alone.
+pub(crate) fn listeners_of(document: &Document) -> Vec<Listener> {
+    let written = document.gateway.as_ref().and_then(|gateway| gateway.listeners.as_deref());
+    listeners(written, !document.certificates.is_empty())
+}
+
+fn listeners(written: Option<&[Listener]>, has_certificates: bool) -> Vec<Listener> {
+    if let Some(written) = written {
+        return written.to_vec();
     }
     let any = if limits::has_ipv6() { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) };
     let listener = |name: &str, port: u16, tls: Option<ListenerTls>| Listener {
@@ -29,7 +40,7 @@ pub(crate) fn wanted(plan: &Plan) -> Vec<Listener> {
         http2: true,
     };
     let mut listeners = vec![listener("http", HTTP_PORT, None)];
-    if !plan.certificates.is_empty() {
+    if has_certificates {
         let tls = ListenerTls { min_version: TlsVersion::default(), client_ca: None, default_certificate: None };
         listeners.push(listener("https", HTTPS_PORT, Some(tls)));
     }
@@ -41,7 +52,7 @@ pub(super) struct Bound {
     server: Arc<Server>,
     places: Vec<Place>,
     /// Sockets that somebody else bound, by listener.
-    given: BTreeMap<Arc<str>, TcpListener>,
+    given: BTreeMap<Arc<str>, Vec<TcpListener>>,
     /// Sockets that were closed, and when: they accept for a moment more, and must not be in the way of who comes back.
     closed: Vec<(Instant, Vec<SocketId>)>,
 }
@@ -62,8 +73,50 @@ pub(super) struct Place {
 }
 
 impl Bound {
-    pub(super) fn new(server: Arc<Server>, given: impl IntoIterator<Item = (Arc<str>, TcpListener)>) -> Self {
-        Self { server, places: Vec::new(), given: given.into_iter().collect(), closed: Vec::new() }
+    /// With sockets that somebody else bound, and with what another process has bound.
+    ///
+    /// # Errors
+    /// One of the latter cannot be used.
+    pub(super) fn new(
+        server: Arc<Server>,
+        given: impl IntoIterator<Item = (Arc<str>, TcpListener)>,
+        handed: Vec<HandedListener>,
+    ) -> Result<Self, ApplyError> {
+        let mut by_name: BTreeMap<Arc<str>, Vec<TcpListener>> = BTreeMap::new();
+        for (name, socket) in given {
+            by_name.entry(name).or_default().push(socket);
+        }
+        let mut bound = Self { server, places: Vec::new(), given: by_name, closed: Vec::new() };
+        bound.take_over(handed)?;
+        Ok(bound)
+    }
+
+    /// As if it had been bound for a document before the first one.
+    fn take_over(&mut self, listeners: Vec<HandedListener>) -> Result<(), ApplyError> {
+        for HandedListener { name, written, given, sockets } in listeners {
+            let failed =
+                |error| ApplyError::Listen { name: Arc::clone(&name), address: written, error: Arc::new(error) };
+            let listening = self.server.adopt(&name, &sockets, 1).map_err(failed)?;
+            self.places.push(Place { name: Some(Arc::clone(&name)), written, listening, is_extra: false });
+            if given {
+                self.given.insert(name, sockets);
+            }
+        }
+        Ok(())
+    }
+
+    /// Every socket at which somebody may wait, doubled.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn hand_over(&self) -> io::Result<Vec<HandedListener>> {
+        let named = self.places.iter().filter_map(|place| Some((place.name.as_ref()?, place)));
+        let handed = named.map(|(name, place)| {
+            let sockets = place.listening.sockets.iter().map(TcpListener::try_clone).collect::<io::Result<_>>()?;
+            let given = self.given.contains_key(name) && !place.is_extra;
+            Ok(HandedListener { name: Arc::clone(name), written: place.written, given, sockets })
+        });
+        handed.collect()
     }
 
     /// Binds what is not bound yet, and gives what is bound to the listeners that want it in the snapshot of this
@@ -116,7 +169,7 @@ impl Bound {
 
     fn bind_one(&self, listener: &Listener, ours: &[SocketId], since: u64) -> io::Result<Listening> {
         match self.given.get(&listener.name) {
-            Some(socket) => self.server.adopt(&listener.name, socket, since),
+            Some(sockets) => self.server.adopt(&listener.name, sockets, since),
             None => self.server.listen(&listener.name, listener.address, ours, since),
         }
     }

@@ -10,6 +10,7 @@
 mod error;
 mod gateway;
 mod handle;
+mod handover;
 mod view;
 
 mod build;
@@ -37,7 +38,8 @@ mod watch;
 pub use error::{ApplyError, StartError};
 pub use gateway::{Builder, Gateway, Running};
 pub use handle::{Applied, Handle};
-pub(crate) use listeners::wanted as default_listeners;
+pub(crate) use handover::{Frozen, Inherited};
+pub(crate) use listeners::{listeners_of, wanted as default_listeners};
 pub use source::Source;
 pub use view::{ProviderView, TargetView, UpstreamView, View};
 

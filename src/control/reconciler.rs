@@ -3,8 +3,9 @@
 //! What a provider says of a target's life is marked on the target at once. Everything else is coalesced for a few
 //! milliseconds and built anew, one build at a time, on the compile thread. While one runs, more is taken in.
 
-use super::build::{Ask, Built, Said, Workshop, build};
+use super::build::{Ask, Built, Known, Said, Workshop, build};
 use super::handle::{Applied, Common, Say};
+use super::handover;
 use super::listeners::Bound;
 use super::names::Resolved;
 use super::retired::Retired;
@@ -36,6 +37,10 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// What comes in.
 pub(super) struct Inputs {
     pub(super) say: mpsc::Receiver<Say>,
+    /// Who is about to hand over.
+    pub(super) handover: mpsc::Receiver<handover::Ask>,
+    /// Who asks whether this runs.
+    pub(super) ping: mpsc::Receiver<oneshot::Sender<()>>,
     pub(super) facts: mpsc::Receiver<Facts>,
     pub(super) causes: mpsc::UnboundedReceiver<UpstreamId>,
     pub(super) names: Resolved,
@@ -60,6 +65,10 @@ pub(super) struct Reconciler {
     /// One view a provider; the running build may hold it.
     pub(super) facts: Arc<Vec<Facts>>,
     pub(super) names: Resolved,
+    /// Who waits for what is to be handed over.
+    pub(super) handover: Option<handover::Ask>,
+    /// Before a first document: the one whose `gateway` it has, where it has none.
+    before: Option<Known>,
     documents: VecDeque<(Said, Reply)>,
     build: Option<(JoinHandle<Result<Built, ApplyError>>, Reply)>,
     build_at: Option<Instant>,
@@ -77,11 +86,12 @@ pub(super) struct Parts {
     pub(super) prober: Prober,
     pub(super) sources: Sources,
     pub(super) names: Resolved,
+    pub(super) before: Option<Known>,
 }
 
 impl Reconciler {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { workshop, server, common, bound, settings, prober, sources, names } = parts;
+        let Parts { workshop, server, common, bound, settings, prober, sources, names, before } = parts;
         let facts = sources.names().map(nothing_yet).collect();
         Self {
             workshop,
@@ -96,6 +106,8 @@ impl Reconciler {
             generation: 0,
             facts: Arc::new(facts),
             names,
+            handover: None,
+            before,
             documents: VecDeque::new(),
             build: None,
             build_at: None,
@@ -106,12 +118,13 @@ impl Reconciler {
 
     /// Runs until it is stopped.
     pub(super) async fn run(mut self, inputs: Inputs) {
-        let Inputs { mut say, mut facts, mut causes, mut names, stop } = inputs;
+        let Inputs { mut say, mut handover, mut ping, mut facts, mut causes, mut names, stop } = inputs;
         let first_by = clock::now() + FIRST_FACTS;
         let mut sweep = tokio::time::interval(SWEEP);
         sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             self.begin_build(first_by);
+            self.answer_handover();
             let pools_at = self.pools_at;
             let build_at = self.build_at.filter(|_| self.build.is_none());
             tokio::select! {
@@ -122,6 +135,8 @@ impl Reconciler {
                 () = sleep_until(pools_at), if pools_at.is_some() => self.rebuild_pools(),
                 done = built(&mut self.build), if self.build.is_some() => self.finish_build(done),
                 Some(document) = say.recv() => self.take_document(document),
+                Some(asked) = ping.recv() => drop(asked.send(())),
+                Some(ask) = handover.recv() => self.handover = Some(ask),
                 () = names.changed() => self.build_soon(),
                 () = sleep_until(build_at), if build_at.is_some() => {}
                 _ = sweep.tick() => self.sweep(),
@@ -174,7 +189,14 @@ impl Reconciler {
     }
 
     fn take_document(&mut self, document: Say) {
-        let Say { text, reply } = document;
+        let Say { text, rules, reply } = document;
+        if self.common.frozen.load(std::sync::atomic::Ordering::Acquire) {
+            tracing::info!("a new process is about to take over: a document was not taken in");
+            if let Some(reply) = reply {
+                drop(reply.send(Err(ApplyError::HandingOver)));
+            }
+            return;
+        }
         match text {
             Err(error) => self.refuse(error, reply),
             Ok((source, text)) => {
@@ -182,7 +204,7 @@ impl Reconciler {
                     Source::File => self.common.origin.name(),
                     Source::Post => "POST /config".into(),
                 };
-                self.documents.push_back((Said { source, file, text }, reply));
+                self.documents.push_back((Said { source, file, text, rules }, reply));
                 self.build_at = Some(clock::now());
             }
         }
@@ -218,7 +240,7 @@ impl Reconciler {
         self.build_at = if self.documents.is_empty() { None } else { Some(now) };
         let ask = Ask {
             said,
-            running: self.built.as_ref().map(|built| built.known.clone()),
+            running: self.built.as_ref().map(|built| &built.known).or(self.before.as_ref()).cloned(),
             previous: self.built.clone(),
             facts: Arc::clone(&self.facts),
             names: self.names.clone(),
@@ -237,6 +259,11 @@ impl Reconciler {
                 }
             }
         }
+    }
+
+    /// Whether something that was said is not applied yet.
+    pub(super) fn is_busy(&self) -> bool {
+        self.build.is_some() || !self.documents.is_empty()
     }
 
     /// Upstreams that are due for a new pool.

@@ -3,6 +3,7 @@
 //! every two seconds for what no event tells (network file systems, a folder that is itself replaced). What else happens in
 //! those folders is nothing to us: an access log is written to a thousand times a second.
 
+use super::ApplyError;
 use super::handle::Handle;
 use super::source::Origin;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
@@ -39,9 +40,13 @@ pub(super) async fn follow(path: Arc<Path>, mut seen: Option<Arc<str>>, handle: 
         watched = back;
         let Some(text) = text.filter(|text| seen.as_ref() != Some(text)) else { continue };
         seen = Some(Arc::clone(&text));
+        handle.common.seen.lock().clone_from(&seen);
         tracing::info!(file = %path.display(), "the document has changed");
         // What is wrong with it was logged.
-        drop(handle.say(Ok((super::Source::File, text))).await);
+        if matches!(handle.say(Ok((super::Source::File, text))).await, Err(ApplyError::HandingOver)) {
+            // Looked at again, in case that nobody takes over.
+            (seen, watched.stamp) = (None, None);
+        }
     }
 }
 

@@ -34,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) telemetry: Arc<Telemetry>,
     /// Whether the gateway drains: answers close their connections.
     pub(crate) draining: AtomicBool,
+    /// Whether nothing is accepted yet: another process does that.
+    pub(crate) waiting: AtomicBool,
     /// Client connections, over all workers.
     pub(crate) connections: AtomicU32,
     /// Client connections allowed.
@@ -68,6 +70,7 @@ impl Shared {
             snapshot: ArcSwap::new(snapshot),
             telemetry,
             draining: AtomicBool::new(false),
+            waiting: AtomicBool::new(false),
             connections: AtomicU32::new(0),
             max_connections: AtomicU32::new(u32::MAX),
             max_descriptors: AtomicU32::new(u32::MAX),
@@ -127,6 +130,12 @@ impl Shared {
         } else {
             Room::None
         }
+    }
+
+    /// Whether nothing is accepted yet.
+    #[must_use]
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.waiting.load(Ordering::Acquire)
     }
 
     /// Whether the gateway drains.

@@ -5,6 +5,7 @@
 
 use super::connection::{self, Accepted};
 use super::mailbox::{Command, Post};
+use super::sockets;
 use crate::proxy::worker::{Room, Worker};
 use crate::snapshot::{Listener, Snapshot};
 use std::cell::{Cell, RefCell};
@@ -44,6 +45,8 @@ pub(super) struct Naming {
     /// Nothing is accepted before the snapshot of this generation: until then it may yet be that it does not come.
     since: u64,
     closed: Cell<bool>,
+    /// Another process has the socket too: nothing is in its queue that would be lost here.
+    released: Cell<bool>,
     closing: Notify,
 }
 
@@ -55,6 +58,7 @@ impl Naming {
             last: RefCell::default(),
             since,
             closed: Cell::new(false),
+            released: Cell::new(false),
             closing: Notify::new(),
         }
     }
@@ -68,6 +72,12 @@ impl Naming {
     pub(super) fn close(&self) {
         self.closed.set(true);
         self.closing.notify_one();
+    }
+
+    /// Accepts no longer, from now on.
+    pub(super) fn release(&self) {
+        self.released.set(true);
+        self.close();
     }
 
     /// `None`: no snapshot has named it yet.
@@ -92,7 +102,15 @@ impl Naming {
 
 /// Accepts until it is closed.
 pub(super) async fn run(place: Place, socket: StdListener) {
-    let listener = match TcpListener::from_std(socket) {
+    while place.worker.shared.is_waiting() || place.naming.listener(&place.worker.snapshot()).is_none() {
+        // Closed before anybody was told of it: nobody can rightly wait in its queue.
+        if place.naming.closed.get() {
+            return;
+        }
+        let _closed = timeout(NOT_YET, place.naming.closing.notified()).await;
+    }
+    let listening = sockets::listen(&socket).and_then(|()| TcpListener::from_std(socket));
+    let listener = match listening {
         Ok(listener) => listener,
         Err(error) => {
             tracing::error!(listener = %place.naming.name(), %error, "a worker cannot listen");
@@ -100,13 +118,6 @@ pub(super) async fn run(place: Place, socket: StdListener) {
         }
     };
     let port = listener.local_addr().map_or(0, |address| address.port());
-    while place.naming.listener(&place.worker.snapshot()).is_none() {
-        // Closed before anybody was told of it: nobody can rightly wait in its queue.
-        if place.naming.closed.get() {
-            return;
-        }
-        let _closed = timeout(NOT_YET, place.naming.closing.notified()).await;
-    }
     let mut failing = false;
     if !place.naming.closed.get() {
         tokio::select! {
@@ -114,6 +125,9 @@ pub(super) async fn run(place: Place, socket: StdListener) {
             () = place.naming.closing.notified() => {}
             () = accept(&place, &listener, port, &mut failing) => {}
         }
+    }
+    if place.naming.released.get() {
+        return;
     }
     drop(timeout(LINGER, accept(&place, &listener, port, &mut failing)).await);
 }

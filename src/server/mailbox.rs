@@ -32,6 +32,7 @@ struct Flags {
     notify: Notify,
     cut_off: AtomicBool,
     make_room: AtomicBool,
+    release: AtomicBool,
     /// Milliseconds that a drain may take, plus one; 0: no drain.
     drain_ms: AtomicU64,
     /// Client connections that live on the worker.
@@ -58,6 +59,8 @@ pub(super) enum Mail {
     CutOff,
     /// Descriptors are short.
     MakeRoom,
+    /// Accept nowhere any more, from now on.
+    Release,
     /// Drain, within this time.
     Drain(Duration),
 }
@@ -89,6 +92,12 @@ impl Post {
     /// Descriptors are short: idle connections to targets are to go.
     pub(super) fn make_room(&self) {
         self.flags.make_room.store(true, Ordering::Release);
+        self.flags.notify.notify_one();
+    }
+
+    /// Another process accepts from now on.
+    pub(super) fn release(&self) {
+        self.flags.release.store(true, Ordering::Release);
         self.flags.notify.notify_one();
     }
 
@@ -124,6 +133,9 @@ impl Mailbox {
             }
             if self.flags.make_room.swap(false, Ordering::AcqRel) {
                 return Mail::MakeRoom;
+            }
+            if self.flags.release.swap(false, Ordering::AcqRel) {
+                return Mail::Release;
             }
             let drain_ms = self.flags.drain_ms.swap(0, Ordering::AcqRel);
             if drain_ms > 0 {

@@ -50,6 +50,8 @@ pub(crate) struct Listening {
     pub(crate) address: SocketAddr,
     /// Its sockets.
     pub(crate) ids: Vec<SocketId>,
+    /// The same, to be handed over.
+    pub(crate) sockets: Arc<[TcpListener]>,
 }
 
 impl Server {
@@ -88,24 +90,37 @@ impl Server {
         since: u64,
     ) -> io::Result<Listening> {
         let sockets::Group { address, sockets } = sockets::bind(address, self.posts.len(), ours)?;
-        let ids = sockets.iter().map(owners::id).collect::<io::Result<_>>()?;
-        Ok(Listening { key: self.hand_out(name, sockets, since)?, address, ids })
+        self.listening(name, address, sockets, since)
     }
 
-    /// As [`Self::listen`], over a socket that somebody else bound.
+    /// As [`Self::listen`], over sockets of one address that somebody else bound. Every one of them is accepted from: who
+    /// closes one resets what is in its queue. Where there are fewer than workers, more are bound if the address is shared
+    /// (`SO_REUSEPORT`), else workers share them.
     ///
     /// # Errors
-    /// The socket cannot be used.
-    pub(crate) fn adopt(&self, name: &Arc<str>, listener: &TcpListener, since: u64) -> io::Result<Listening> {
-        listener.set_nonblocking(true)?;
-        let sockets = self.posts.iter().map(|_| listener.try_clone()).collect::<io::Result<Vec<_>>>()?;
-        let (address, ids) = (listener.local_addr()?, vec![owners::id(listener)?]);
-        Ok(Listening { key: self.hand_out(name, sockets, since)?, address, ids })
+    /// The sockets cannot be used.
+    pub(crate) fn adopt(&self, name: &Arc<str>, sockets: &[TcpListener], since: u64) -> io::Result<Listening> {
+        let sockets::Group { address, sockets } = sockets::adopt(sockets, self.posts.len())?;
+        self.listening(name, address, sockets, since)
     }
 
-    fn hand_out(&self, name: &Arc<str>, sockets: Vec<TcpListener>, since: u64) -> io::Result<Key> {
+    fn listening(
+        &self,
+        name: &Arc<str>,
+        address: SocketAddr,
+        sockets: Vec<TcpListener>,
+        since: u64,
+    ) -> io::Result<Listening> {
+        let ids = sockets.iter().map(owners::id).collect::<io::Result<_>>()?;
+        let key = self.hand_out(name, &sockets, since)?;
+        Ok(Listening { key, address, ids, sockets: sockets.into() })
+    }
+
+    fn hand_out(&self, name: &Arc<str>, sockets: &[TcpListener], since: u64) -> io::Result<Key> {
         let key = self.keys.fetch_add(1, Ordering::Relaxed);
-        for (post, socket) in self.posts.iter().zip(sockets) {
+        for (socket, post) in sockets::shares(sockets.len(), self.posts.len()) {
+            let (Some(socket), Some(post)) = (sockets.get(socket), self.posts.get(post)) else { continue };
+            let socket = socket.try_clone().inspect_err(|_| self.close(key))?;
             if post.send(Command::Listen { key, name: Arc::clone(name), since, socket }).is_err() {
                 // Those before it listen already.
                 self.close(key);
@@ -131,6 +146,11 @@ impl Server {
                 tracing::warn!(key, "a worker takes no commands: it goes on listening");
             }
         }
+    }
+
+    /// Stops accepting at once, everywhere: other processes have the same sockets, and go on.
+    pub(crate) fn release(&self) {
+        self.posts.iter().for_each(Post::release);
     }
 
     /// Some target was cut off: attempts on it are given up at once.

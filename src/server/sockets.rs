@@ -1,7 +1,7 @@
 //! Binding a listening address once a worker.
 
 use super::owners::{self, SocketId};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 
@@ -41,6 +41,48 @@ pub(super) fn bind(address: SocketAddr, count: usize, ours: &[SocketId]) -> io::
         sockets.push(socket.into());
     }
     Ok(Group { address: bound, sockets })
+}
+
+/// Sockets that somebody else bound, and where their address is shared as many more as are missing. Those do not listen
+/// yet: what came to their queues would be lost if nobody ever accepted there.
+///
+/// # Errors
+/// They cannot be used.
+pub(super) fn adopt(given: &[TcpListener], count: usize) -> io::Result<Group> {
+    let none = || io::Error::new(io::ErrorKind::InvalidInput, "no socket was given");
+    let address = given.first().ok_or_else(none)?.local_addr()?;
+    let mut sockets = Vec::new();
+    let mut shared = true;
+    for socket in given {
+        socket.set_nonblocking(true)?;
+        let socket = socket.try_clone()?;
+        shared &= SockRef::from(&socket).reuse_port()?;
+        // Whoever bound it may not have.
+        SockRef::from(&socket).set_tcp_nodelay(true)?;
+        sockets.push(socket);
+    }
+    while shared && sockets.len() < count {
+        match bind_one(address, true) {
+            Ok(socket) => sockets.push(socket.into()),
+            Err(error) => {
+                // Another user's, or another network namespace's.
+                tracing::info!(%address, %error, "workers share the sockets that were given");
+                break;
+            }
+        }
+    }
+    Ok(Group { address, sockets })
+}
+
+/// Which worker accepts from which socket, by number: every socket has a worker, and every worker a socket.
+pub(super) fn shares(sockets: usize, workers: usize) -> impl Iterator<Item = (usize, usize)> {
+    let count = if sockets == 0 || workers == 0 { 0 } else { sockets.max(workers) };
+    (0..count).map(move |at| (at % sockets, at % workers))
+}
+
+/// Begins to listen, or goes on.
+pub(super) fn listen(socket: &TcpListener) -> io::Result<()> {
+    SockRef::from(socket).listen(BACKLOG)
 }
 
 fn bind_first(address: SocketAddr, ours: &[SocketId]) -> io::Result<Socket> {
@@ -105,6 +147,33 @@ mod tests {
         );
         let beside = bind(all, 2, &ids).unwrap();
         assert_eq!((beside.address, beside.sockets.len()), (all, 2));
+    }
+
+    #[test]
+    fn adopted_sockets_are_all_kept_and_those_that_are_added_do_not_listen_yet() {
+        let first = bind("127.0.0.1:0".parse().unwrap(), 2, &[]).unwrap();
+        let ids = |group: &Group| group.sockets.iter().map(|one| owners::id(one).unwrap()).collect::<Vec<_>>();
+        let fewer = adopt(&first.sockets, 1).unwrap();
+        assert_eq!(ids(&fewer), ids(&first));
+        let more = adopt(&first.sockets, 4).unwrap();
+        assert_eq!((more.address, more.sockets.len(), &ids(&more)[..2]), (first.address, 4, &ids(&first)[..]));
+        let accepting =
+            more.sockets.iter().map(|one| rustix::net::sockopt::socket_acceptconn(one).unwrap()).collect::<Vec<_>>();
+        assert_eq!(accepting, [true, true, false, false]);
+        listen(&more.sockets[3]).unwrap();
+        let alone = TcpListener::bind("127.0.0.1:0").unwrap();
+        assert_eq!(adopt(&[alone], 4).unwrap().sockets.len(), 1, "an address that is not shared is not widened");
+    }
+
+    #[test]
+    fn every_socket_has_a_worker_and_every_worker_a_socket() {
+        let check = |sockets, workers, expected: &[(usize, usize)]| {
+            assert_eq!(shares(sockets, workers).collect::<Vec<_>>(), expected, "{sockets} sockets, {workers} workers");
+        };
+        check(2, 2, &[(0, 0), (1, 1)]);
+        check(3, 2, &[(0, 0), (1, 1), (2, 0)]);
+        check(1, 3, &[(0, 0), (0, 1), (0, 2)]);
+        check(0, 3, &[]);
     }
 
     #[test]

@@ -65,7 +65,7 @@ async fn run(context: Context) {
     let Context { index, options, shared, posts, mut mailbox } = context;
     let worker = Rc::new(Worker::new(index, options.workers, shared, options.seed ^ (u64::from(index) << 48)));
     drop(tokio::task::spawn_local(tick(Rc::clone(&worker))));
-    let mut listening: FxHashMap<Key, Rc<accept::Naming>> = FxHashMap::default();
+    let mut listening: FxHashMap<Key, Vec<Rc<accept::Naming>>> = FxHashMap::default();
     loop {
         match mailbox.next().await {
             Mail::CutOff => worker.slots.give_up_cut_off(),
@@ -75,18 +75,17 @@ async fn run(context: Context) {
                 let (worker, posts) = (Rc::clone(&worker), Arc::clone(&posts));
                 let place = accept::Place { worker, posts, naming: Rc::clone(&naming) };
                 drop(tokio::task::spawn_local(accept::run(place, socket)));
-                listening.insert(key, naming);
+                listening.entry(key).or_default().push(naming);
             }
             Mail::Command(Command::Rename { key, name, generation }) => {
-                if let Some(naming) = listening.get(&key) {
-                    naming.rename(name, generation);
+                for naming in listening.get(&key).into_iter().flatten() {
+                    naming.rename(Arc::clone(&name), generation);
                 }
             }
             Mail::Command(Command::Close { key }) => {
-                if let Some(naming) = listening.remove(&key) {
-                    naming.close();
-                }
+                listening.remove(&key).into_iter().flatten().for_each(|naming| naming.close());
             }
+            Mail::Release => listening.drain().flat_map(|(_, all)| all).for_each(|naming| naming.release()),
             Mail::Command(Command::Connection { listener, stream, peer, port }) => {
                 passed_on(&worker, &posts, stream, |stream| Accepted { listener, stream, peer, port });
             }

@@ -70,6 +70,7 @@ families! {
     SHED: Counter "plimsoll_requests_shed_total" ["upstream", "reason"]
         "Requests refused on purpose: queue full, hold full, limits, overload.";
     CONFIG_GENERATION: Gauge "plimsoll_config_generation" [] "Number of the snapshot that is served.";
+    HANDOVER_FAILURES: Counter "plimsoll_handover_failures_total" [] "Times that a new process could not take over (USR2).";
     CONFIG_RELOAD_OK: Gauge "plimsoll_config_last_reload_successful" [] "Whether the last reload was applied.";
     CONFIG_RELOAD_TIME: Gauge "plimsoll_config_last_reload_timestamp_seconds" [] "When the last reload was applied.";
     CONFIG_RETIRED: Gauge "plimsoll_config_retired" []

@@ -160,6 +160,12 @@ impl Target {
         self.settle_health()
     }
 
+    /// A verdict that another process came to, and counters to zero. Whether causes changed.
+    pub fn set_verdict(&self, unhealthy: Option<Checker>) -> bool {
+        self.health.reset(unhealthy);
+        self.settle_health()
+    }
+
     /// Forgets what checks found, as when a reload takes them away. Whether a cause went.
     pub fn forget_checks(&self) -> bool {
         self.health.reset(None);

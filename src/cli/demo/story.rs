@@ -47,7 +47,7 @@ pub(super) async fn tell(args: DemoArgs) -> Result<(), Failure> {
     introduce(&mut screen, &text, address);
 
     let started = Instant::now();
-    let serving = start(Origin::Text(text.into()), None).await?;
+    let serving = start(Origin::Text(text.into()), None, None).await?;
     let telemetry = Arc::clone(serving.handle().telemetry());
     let mut story = Story { args, screen, address, telemetry, started, tally: Arc::default(), kills: Vec::new(), stop };
     let told = story.run().await;

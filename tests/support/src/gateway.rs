@@ -30,6 +30,8 @@ pub struct Start<'a> {
 /// A gateway that runs until it is dropped.
 pub struct Gateway {
     child: Child,
+    /// Processes that took its place, one after another.
+    heirs: Vec<u32>,
     folder: TempDir,
     /// Its plain listener.
     pub http: SocketAddr,
@@ -48,10 +50,6 @@ pub fn document(gateway: &str, rest: &str) -> String {
 impl Gateway {
     /// Starts one and waits until it is ready. Panics with its log where it does not get so far.
     pub async fn start(start: Start<'_>) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("plimsoll.yaml");
-        std::fs::write(&file, &start.document).unwrap();
-        let log = std::fs::File::create(folder.path().join("log")).unwrap();
         let mut command = match &start.namespace {
             None => Command::new(start.binary),
             Some(name) => {
@@ -60,10 +58,20 @@ impl Gateway {
                 command
             }
         };
+        command.stdin(Stdio::null());
+        Self::start_by(command, &start.document).await
+    }
+
+    /// As [`Gateway::start`], by a command that ends in running the binary with the arguments that are added to it.
+    pub async fn start_by(mut command: Command, document: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("plimsoll.yaml");
+        std::fs::write(&file, document).unwrap();
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
         command.arg("run").arg("--config").arg(&file).current_dir(folder.path());
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).kill_on_drop(true);
+        command.stdout(Stdio::null()).stderr(log).kill_on_drop(true);
         let child = command.spawn().expect("the gateway starts");
-        let mut gateway = Self { child, folder, http: SocketAddr::from(([127, 0, 0, 1], 0)) };
+        let mut gateway = Self { child, heirs: Vec::new(), folder, http: SocketAddr::from(([127, 0, 0, 1], 0)) };
         gateway.http = eventually(START_MAX, "the gateway to be ready", async || {
             let ended = gateway.child.try_wait().expect("its state can be read");
             assert!(ended.is_none(), "the gateway ended ({ended:?}):\n{}", gateway.log());
@@ -164,15 +172,53 @@ impl Gateway {
         ended.unwrap_or_else(|_| panic!("still running after {limit:?}:\n{}", self.log())).unwrap()
     }
 
-    /// Its process id.
+    /// The process id of the one that serves.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.child.id().expect("it runs")
+        self.heirs.last().copied().unwrap_or_else(|| self.child.id().expect("it runs"))
     }
+
+    /// Has a new process take over (USR2), and waits for the end of the old one.
+    pub async fn replace(&mut self, limit: Duration) {
+        let old = self.pid();
+        let served = self.served();
+        self.signal(Signal::USR2);
+        let log = || self.log();
+        let new = eventually(limit, "a new process", async || self.served().get(served.len()).copied()).await;
+        assert_ne!(new, old, "{}", log());
+        self.heirs.push(new);
+        if self.heirs.len() == 1 {
+            let ended = self.ended(limit).await;
+            assert!(ended.success(), "{ended:?}:\n{}", self.log());
+        } else {
+            until(limit, "the end of the old process", async || !runs(old)).await;
+        }
+    }
+
+    /// Processes that took over, as the log says.
+    fn served(&self) -> Vec<u32> {
+        let log = self.log();
+        let lines = log.lines().filter(|line| line.contains("the new process serves"));
+        let pids = lines.filter_map(|line| {
+            let (_, after) = line.split_once("pid=")?;
+            after.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+        });
+        pids.collect()
+    }
+}
+
+/// Whether a process runs: one that ended and that nobody has asked for does not.
+fn runs(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
 impl Drop for Gateway {
     fn drop(&mut self) {
+        for pid in self.heirs.iter().filter(|pid| runs(**pid)) {
+            // It may end at this very moment.
+            kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::KILL).ok();
+        }
         if std::thread::panicking() {
             eprintln!("--- the gateway's log\n{}---", self.log());
         }

@@ -1,0 +1,91 @@
+//! Both sides of an upgrade: a running gateway gives its place to a new process, and the new process takes it.
+
+use super::Failure;
+use super::serve::Serving;
+use crate::control::Frozen;
+use crate::handover::{HandoverError, Predecessor, Program, Successor, refusal};
+use crate::telemetry::metric;
+use std::time::Duration;
+
+/// Beyond what providers are waited for: threads, sockets, a large document.
+const PREPARE: Duration = Duration::from_secs(30);
+
+/// Upgrades of this process: one at a time.
+pub(super) struct Upgrades {
+    program: Result<Program, String>,
+}
+
+impl Upgrades {
+    /// Keeps in mind by which path and with which arguments this process was started.
+    pub(super) fn new() -> Self {
+        Self { program: Program::own().map_err(|error| error.to_string()) }
+    }
+
+    /// The program to start, unless this process cannot be replaced.
+    pub(super) fn program(&self) -> Result<&Program, &str> {
+        match refusal(std::process::id()) {
+            Some(reason) => Err(reason),
+            None => self.program.as_ref().map_err(String::as_str),
+        }
+    }
+}
+
+/// A process that serves in this one's place.
+pub(super) struct Heir {
+    pub(super) process: Successor,
+    /// A document that was said to this process from now on would be lost.
+    _frozen: Frozen,
+}
+
+/// Starts the program anew and gives it all; returns when it accepts connections. Where that fails all is as it was.
+pub(super) async fn hand_over(serving: &Serving, program: &Program) -> Option<Heir> {
+    tracing::info!("handing over: a new process is started");
+    match try_to(serving, program).await {
+        Ok(heir) => {
+            tracing::info!(pid = heir.process.pid(), "the new process serves");
+            Some(heir)
+        }
+        Err(error) => {
+            tracing::error!(%error, "handing over failed: this process serves on");
+            serving.handle().telemetry().add(&metric::HANDOVER_FAILURES, &[], 1.0);
+            None
+        }
+    }
+}
+
+async fn try_to(serving: &Serving, program: &Program) -> Result<Heir, HandoverError> {
+    let mut new = Successor::start(program).await?;
+    let handle = serving.handle();
+    let told = handle.hand_over().await;
+    let (mut handed, frozen) = told.map_err(|error| HandoverError::Export(error.to_string()))?;
+    handed.doors = serving.doors()?;
+    let patience = handle.plan().gateway.providers.sync_timeout + PREPARE;
+    new.prepare(handed, patience).await?;
+    new.take(handle.targets()).await?;
+    Ok(Heir { process: new, _frozen: frozen })
+}
+
+/// Waits until what was started could serve, and then has it serve in the old process's place.
+pub(super) async fn take_over(serving: &mut Serving, old: &Predecessor) -> Result<(), Failure> {
+    let handle = serving.handle();
+    let mut changes = handle.changes();
+    // Not every change of readiness is one of the view: providers are waited for no longer than they may take.
+    while !handle.ready() {
+        drop(tokio::time::timeout(Duration::from_millis(50), changes.changed()).await);
+    }
+    let targets = old.ready().await.map_err(|error| Failure::Environment(error.into()))?;
+    handle.learn(&targets);
+    handle.accept();
+    serving.open_doors();
+    old.serving().await;
+    tracing::info!("took over from the process before");
+    Ok(())
+}
+
+/// What the old process is told of a failure: where it is, not the document's lines.
+pub(super) fn brief(failure: &Failure) -> String {
+    match failure {
+        Failure::Input(text) | Failure::Usage(text) => text.lines().next().unwrap_or_default().to_owned(),
+        Failure::Environment(error) => format!("{error:#}"),
+    }
+}

@@ -1,0 +1,174 @@
+//! USR2: a new process takes the place of the old one under traffic, or does not and changes nothing.
+
+use plimsoll_test_support::gateway::{Gateway, Start, document};
+use plimsoll_test_support::load::{Load, Mix};
+use plimsoll_test_support::target::Target;
+use plimsoll_test_support::wait::until;
+use plimsoll_test_support::wire::Wire;
+use rustix::process::Signal;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_plimsoll");
+/// A start, and a drain that waits for idle clients.
+const LIMIT: Duration = Duration::from_secs(30);
+
+fn web(targets: &[&Target], more: &str) -> String {
+    let targets: Vec<String> =
+        targets.iter().map(|target| format!("  - {{target: \"{}\"}}\n", target.address)).collect();
+    format!(
+        "services:\n- name: web\n  host: pool\n  routes:\n  - {{name: web, hosts: [web.test]}}\n{more}upstreams:\n- name: \
+         pool\n  targets:\n{}",
+        targets.concat()
+    )
+}
+
+fn with_workers(workers: u16, rest: &str) -> String {
+    document("", rest).replace("workers: 2", &format!("workers: {workers}"))
+}
+
+async fn start(binary: &Path, document: String) -> Gateway {
+    Gateway::start(Start { binary, document, namespace: None }).await
+}
+
+async fn status(gateway: &Gateway, host: &str) -> u16 {
+    let mut wire = Wire::connect(gateway.http).await.expect("a connection");
+    wire.send(format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")).await.expect("it is sent");
+    wire.answer(false).await.expect("an answer").status
+}
+
+/// A path of its own to the binary, at which something else can be put.
+struct Deployed {
+    folder: tempfile::TempDir,
+}
+
+impl Deployed {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::os::unix::fs::symlink(BINARY, folder.path().join("plimsoll")).expect("a link");
+        Self { folder }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("plimsoll")
+    }
+
+    /// Another version.
+    fn replace(&self, script: &str) {
+        let new = self.folder.path().join("new");
+        std::fs::write(&new, format!("#!/bin/sh\n{script}\n")).expect("a script");
+        std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o755)).expect("its mode");
+        std::fs::rename(new, self.path()).expect("it is put in place");
+    }
+
+    fn restore(&self) {
+        std::fs::remove_file(self.path()).expect("it is there");
+        std::os::unix::fs::symlink(BINARY, self.path()).expect("a link");
+    }
+}
+
+async fn logged(gateway: &Gateway, words: &str) {
+    until(LIMIT, words, async || gateway.log().contains(words)).await;
+}
+
+#[tokio::test]
+async fn one_process_after_another_takes_over_and_nothing_is_lost() {
+    let (one, two) = (Target::sample("web", "one").await, Target::sample("web", "two").await);
+    let rest = web(&[&one, &two], "");
+    let mut gateway = start(Path::new(BINARY), with_workers(2, &rest)).await;
+    let address = gateway.http;
+    let mix = Mix { get: 4, post: 2, slow: 1, fresh: 6 };
+    let load = Load { rate: 300, mix, ..Load::new(address, "web.test", "web") }.start();
+    for workers in [4, 1, 3] {
+        gateway.rewrite(&with_workers(workers, &rest)).await;
+        gateway.replace(LIMIT).await;
+        assert_eq!(gateway.listener("http").await, Some(address), "the address stays");
+        load.go_on(Duration::from_millis(500)).await;
+    }
+    load.stop().await.assert_none_lost();
+}
+
+#[tokio::test]
+async fn what_was_posted_and_set_by_hand_is_taken_over() {
+    let (one, two) = (Target::sample("web", "one").await, Target::sample("web", "two").await);
+    let mut gateway = start(Path::new(BINARY), document("", &web(&[&one], ""))).await;
+    let posted = format!("_format_version: \"3.0\"\n{}", web(&[&one, &two], "  - {name: more, hosts: [more.test]}\n"));
+    assert_eq!(gateway.admin("POST", "/config", &posted).await.expect("an answer").status, 201);
+    let by_hand = format!("/upstreams/pool/targets/{}/unhealthy", two.address);
+    assert_eq!(gateway.admin("PUT", &by_hand, "").await.expect("an answer").status, 204);
+    for _ in 0..2 {
+        gateway.replace(LIMIT).await;
+        assert_eq!(status(&gateway, "more.test").await, 200, "not rolled back to the file");
+        let health = gateway.admin_json("/upstreams/pool/health").await.expect("an answer");
+        let causes: Vec<_> = health["data"].as_array().expect("targets").iter().map(|one| &one["causes"]).collect();
+        assert_eq!(causes, [&serde_json::json!([]), &serde_json::json!(["set by hand"])]);
+    }
+    // The file is followed on.
+    gateway.rewrite(&document("", &web(&[&one], "  - {name: file, hosts: [file.test]}\n"))).await;
+    assert_eq!((status(&gateway, "more.test").await, status(&gateway, "file.test").await), (404, 200));
+}
+
+#[tokio::test]
+async fn a_document_that_is_broken_on_disk_does_not_keep_a_new_process_from_serving_the_running_one() {
+    let one = Target::sample("web", "one").await;
+    let mut gateway = start(Path::new(BINARY), document("", &web(&[&one], ""))).await;
+    gateway.rewrite("services: [{hots: pool}]").await;
+    gateway.replace(LIMIT).await;
+    assert_eq!(status(&gateway, "web.test").await, 200);
+    until(LIMIT, "the mistake to be told again", async || {
+        gateway.metric("plimsoll_config_last_reload_successful", &[]).await == Some(0.0)
+    })
+    .await;
+    assert_eq!(status(&gateway, "web.test").await, 200);
+}
+
+#[tokio::test]
+async fn a_new_process_that_fails_leaves_the_old_one_serving() {
+    let one = Target::sample("web", "one").await;
+    let deployed = Deployed::new();
+    let mut gateway = start(&deployed.path(), document("", &web(&[&one], ""))).await;
+    let pid = gateway.pid();
+    let load = Load::new(gateway.http, "web.test", "web").start();
+    deployed.replace("exit 7");
+    gateway.signal(Signal::USR2);
+    logged(&gateway, "exit status: 7").await;
+    deployed.replace("exec sleep 1000");
+    gateway.signal(Signal::USR2);
+    logged(&gateway, "a new process is started").await;
+    until(LIMIT, "a second attempt", async || gateway.log().matches("a new process is started").count() == 2).await;
+    gateway.signal(Signal::USR2);
+    logged(&gateway, "this USR2 starts no other").await;
+    logged(&gateway, "did not say `hello`").await;
+    std::fs::remove_file(deployed.path()).expect("it is there");
+    gateway.signal(Signal::USR2);
+    logged(&gateway, "cannot start").await;
+    assert_eq!(gateway.metric("plimsoll_handover_failures_total", &[]).await, Some(3.0));
+    assert_eq!(gateway.pid(), pid);
+    let posted = format!("_format_version: \"3.0\"\n{}", web(&[&one], "  - {name: more, hosts: [more.test]}\n"));
+    assert_eq!(
+        gateway.admin("POST", "/config", &posted).await.expect("an answer").status,
+        201,
+        "documents are taken in"
+    );
+    std::os::unix::fs::symlink(BINARY, deployed.path()).expect("a link");
+    gateway.replace(LIMIT).await;
+    assert_eq!(status(&gateway, "more.test").await, 200);
+    load.stop().await.assert_none_lost();
+}
+
+#[tokio::test]
+async fn told_to_stop_while_a_new_process_starts_both_stop() {
+    let deployed = Deployed::new();
+    let mut gateway = start(&deployed.path(), document("", "")).await;
+    let mark = deployed.folder.path().join("pid");
+    deployed.replace(&format!("echo $$ > {0}.part; mv {0}.part {0}; exec sleep 1000", mark.display()));
+    gateway.signal(Signal::USR2);
+    until(LIMIT, "the new process", async || mark.exists()).await;
+    let new = std::fs::read_to_string(&mark).expect("its pid");
+    gateway.signal(Signal::TERM);
+    assert!(gateway.ended(LIMIT).await.success());
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", new.trim())).unwrap_or_default();
+    assert!(stat.is_empty() || stat.contains(") Z"), "it is gone: {stat}");
+    deployed.restore();
+}
