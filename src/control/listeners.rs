@@ -27,6 +27,7 @@ pub(crate) fn wanted(plan: &Plan) -> Vec<Listener> {
         address: SocketAddr::new(any, port),
         tls,
         http2: true,
+        proxy_protocol: false,
     };
     let mut listeners = vec![listener("http", HTTP_PORT, None)];
     if !plan.certificates.is_empty() {

@@ -37,6 +37,7 @@ pub(super) enum Event {
     Lost,
     Shed,
     Failure,
+    Refused,
 }
 
 impl Row {

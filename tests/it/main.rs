@@ -9,4 +9,5 @@ mod explain;
 mod gateway;
 mod names;
 mod process;
+mod proxy_protocol;
 mod reloads;

@@ -69,6 +69,7 @@ fn listener(listener: &Listener) -> Value {
         "address": listener.address.to_string(),
         "tls": tls,
         "http2": listener.http2,
+        "proxy_protocol": listener.proxy_protocol,
     })
 }
 

@@ -139,28 +139,24 @@ fn other(bytes: &[u8]) -> Result<Option<ProxyHeader>, ()> {
         HeaderResult::V1(Ok(header)) => {
             let announced = match header.addresses {
                 v1::Addresses::Unknown => Announced::Nobody,
-                v1::Addresses::Tcp4(a) => client(
-                    (a.source_address, a.source_port).into(),
-                    (a.destination_address, a.destination_port).into(),
-                ),
-                v1::Addresses::Tcp6(a) => client(
-                    (a.source_address, a.source_port).into(),
-                    (a.destination_address, a.destination_port).into(),
-                ),
+                v1::Addresses::Tcp4(a) => {
+                    client((a.source_address, a.source_port).into(), (a.destination_address, a.destination_port).into())
+                }
+                v1::Addresses::Tcp6(a) => {
+                    client((a.source_address, a.source_port).into(), (a.destination_address, a.destination_port).into())
+                }
             };
             Ok(Some(ProxyHeader { announced, length: header.header.len() }))
         }
         HeaderResult::V2(Ok(header)) => {
             let told = header.command == v2::Command::Proxy && header.protocol == v2::Protocol::Stream;
             let announced = match header.addresses {
-                v2::Addresses::IPv4(a) if told => client(
-                    (a.source_address, a.source_port).into(),
-                    (a.destination_address, a.destination_port).into(),
-                ),
-                v2::Addresses::IPv6(a) if told => client(
-                    (a.source_address, a.source_port).into(),
-                    (a.destination_address, a.destination_port).into(),
-                ),
+                v2::Addresses::IPv4(a) if told => {
+                    client((a.source_address, a.source_port).into(), (a.destination_address, a.destination_port).into())
+                }
+                v2::Addresses::IPv6(a) if told => {
+                    client((a.source_address, a.source_port).into(), (a.destination_address, a.destination_port).into())
+                }
                 _ => Announced::Nobody,
             };
             Ok(Some(ProxyHeader { announced, length: header.as_bytes().len() }))

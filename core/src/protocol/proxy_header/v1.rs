@@ -17,7 +17,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<ProxyHeader>, ProxyHeaderErro
         return if too_long { Err(malformed("a PROXY line of more than 107 bytes")) } else { Ok(None) };
     };
     let line = seen.get(..end).and_then(|line| line.strip_suffix(b"\r"));
-    let line = line.ok_or(malformed("a PROXY line that ends in LF without CR"))?;
+    let line = line.ok_or_else(|| malformed("a PROXY line that ends in LF without CR"))?;
     let announced = announced(line.get("PROXY ".len()..).unwrap_or_default())?;
     Ok(Some(ProxyHeader { announced, length: end + 1 }))
 }

@@ -15,7 +15,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<ProxyHeader>, ProxyHeaderErro
         None => return Ok(None),
         Some(0x20) => true,
         Some(0x21) => false,
-        Some(other) if other >> 4 == 2 => return Err(malformed("a PROXY header with another command than LOCAL and PROXY")),
+        Some(other) if other >> 4 == 2 => {
+            return Err(malformed("a PROXY header with another command than LOCAL and PROXY"));
+        }
         Some(_) => return Err(malformed("a PROXY header of another version than 1 and 2")),
     };
     let Some(&[family, high, low]) = bytes.get(SIGNATURE.len() + 1..FIXED) else { return Ok(None) };
