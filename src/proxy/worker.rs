@@ -2,6 +2,7 @@
 //! [`Shared`].
 
 use super::buffer::Buffers;
+use super::clients::Clients;
 use super::refusal::Refusals;
 use super::slots::Slots;
 use crate::connect::{Http2Connections, IdlePool, connections_to_targets};
@@ -45,6 +46,8 @@ pub(crate) struct Shared {
     idle_to_targets: AtomicU32,
     /// Client connections by client, where their number is limited: no more entries than connections.
     per_client: DashMap<ClientKey, u32>,
+    /// What clients have taken of their allowances of requests.
+    pub(crate) clients: Clients,
     /// When refused connections were last told of.
     pub(crate) refusals: Refusals,
     /// Our name in the `Via` of requests, like no other gateway's: one that carries it twice goes in circles.
@@ -74,6 +77,7 @@ impl Shared {
             max_descriptors: AtomicU32::new(u32::MAX),
             idle_to_targets: AtomicU32::new(0),
             per_client: DashMap::new(),
+            clients: Clients::default(),
             refusals: Refusals::default(),
             via,
         }

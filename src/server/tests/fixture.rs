@@ -6,6 +6,7 @@ use crate::snapshot::{ConnectProfile, HostRule, Listener, Route, Service, Settin
 use crate::telemetry::{Telemetry, TelemetryOptions, place_json};
 use ipnet::IpNet;
 use plimsoll_core::config::{AddedHeaders, Document, Http2, Limits, Protocol, Timeouts};
+use plimsoll_core::limits::Rate;
 use plimsoll_core::model::{Causes, TargetId, UpstreamId};
 use plimsoll_core::plan::{Input, Names, plan};
 use plimsoll_core::protocol::HeadLimits;
@@ -262,6 +263,7 @@ fn snapshot(telemetry: &Arc<Telemetry>, upstream: &Arc<Upstream>, options: &Opti
         timeouts: options.timeouts.clone(),
         http2: Http2::default(),
         headers: AddedHeaders { via: false, server: true, latency: false, request_id: false },
+        request_rate: limits.requests_per_client.map(|limit| Rate::new(limit.rate, limit.per, limit.burst)),
         trusted_proxies: options.trusted.clone(),
     };
     let document = Document::default();
