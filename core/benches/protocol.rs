@@ -32,6 +32,7 @@ fn request(bytes: &[u8], head: &mut RequestHead, path: &mut Vec<u8>, joined: &mu
         query: head.query(),
         host: b"172.17.0.2:8080",
         client: b"192.168.100.17",
+        real_ip: b"192.168.100.17",
         proto: "http",
         forwarded_host: uri::split_host(head.host()).0,
         forwarded_port: 8000,

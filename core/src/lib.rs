@@ -7,6 +7,7 @@
 pub mod config;
 pub mod discovery;
 pub mod health;
+pub mod limits;
 pub mod model;
 pub mod plan;
 pub mod protocol;

@@ -43,6 +43,7 @@ fuzz_target!(|bytes: &[u8]| {
         query: head.query(),
         host: b"target",
         client: b"::1",
+        real_ip: b"::1",
         proto: "http",
         forwarded_host: head.host(),
         forwarded_port: 80,

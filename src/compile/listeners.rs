@@ -37,6 +37,7 @@ pub(super) fn compile(
             address: listener.address,
             tls,
             http2: listener.http2,
+            proxy_protocol: listener.proxy_protocol,
         };
         listeners.insert(Arc::clone(&listener.name), Arc::new(compiled));
     }

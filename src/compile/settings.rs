@@ -2,6 +2,7 @@
 
 use crate::snapshot::Settings;
 use plimsoll_core::config::Gateway;
+use plimsoll_core::limits::Rate;
 use plimsoll_core::protocol::HeadLimits;
 
 pub(super) fn compile(gateway: &Gateway) -> Settings {
@@ -16,6 +17,7 @@ pub(super) fn compile(gateway: &Gateway) -> Settings {
             count: usize::from(limits.request_header_count),
         },
         headers: gateway.headers,
+        request_rate: limits.requests_per_client.map(|limit| Rate::new(limit.rate, limit.per, limit.burst)),
         trusted_proxies: gateway.trusted_proxies.clone(),
     }
 }

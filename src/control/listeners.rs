@@ -38,6 +38,7 @@ fn listeners(written: Option<&[Listener]>, has_certificates: bool) -> Vec<Listen
         address: SocketAddr::new(any, port),
         tls,
         http2: true,
+        proxy_protocol: false,
     };
     let mut listeners = vec![listener("http", HTTP_PORT, None)];
     if has_certificates {

@@ -3,7 +3,8 @@
 use super::handle::Common;
 use super::reconciler::Reconciler;
 use super::view::{ProviderView, View};
-use crate::telemetry::{MetricsOut, metric};
+use crate::proxy::worker::Shared;
+use crate::telemetry::{MetricsOut, clock, metric};
 use plimsoll_core::model::{Facts, Freshness};
 use std::sync::{Arc, Weak};
 
@@ -47,6 +48,7 @@ pub(super) fn register_collector(common: &Arc<Common>) {
     common.shared.telemetry.register_collector(Box::new(move |out| {
         if let Some(common) = weak.upgrade() {
             collect(&common.view.load(), out);
+            collect_clients(&common.shared, out);
         }
     }));
 }
@@ -75,6 +77,14 @@ fn collect(view: &View, out: &mut MetricsOut) {
                 out.value(&metric::TARGET_INFLIGHT, &labels, f64::from(target.inflight()));
             }
         }
+    }
+}
+
+fn collect_clients(shared: &Shared, out: &mut MetricsOut) {
+    let now_ns = shared.telemetry.since_epoch(clock::now()).saturating_mul(1000);
+    if let Some((remembered, forgotten)) = shared.clients.counts(now_ns) {
+        out.value(&metric::LIMITED_CLIENTS, &[], count(remembered));
+        out.value(&metric::LIMITED_CLIENTS_FORGOTTEN, &[], count(usize::try_from(forgotten).unwrap_or(usize::MAX)));
     }
 }
 

@@ -54,7 +54,8 @@ impl Answer {
             fields.push(("allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".to_vec()));
         }
         if row.fault == Fault::Shed {
-            fields.push(("retry-after", b"1".to_vec()));
+            let seconds = if let Failure::TooManyRequests(seconds) = failure { *seconds } else { 1 };
+            fields.push(("retry-after", itoa::Buffer::new().format(seconds).as_bytes().to_vec()));
         }
         Self { status: row.status, fields, body }
     }

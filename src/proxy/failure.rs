@@ -16,6 +16,8 @@ pub(crate) enum Failure {
     ClientTimeout,
     /// The client left.
     ClientGone,
+    /// The client has used up its allowance of requests; seconds until there is one again.
+    TooManyRequests(u32),
     /// As many bytes are buffered as may be.
     Overloaded,
     /// TRACE or CONNECT.
@@ -110,6 +112,7 @@ impl Failure {
             Self::BodyTooLarge => row(413, "Payload too large", "body_too_large", Fault::Client),
             Self::ClientTimeout => row(408, "Request timeout", "client_timeout", Fault::Client),
             Self::ClientGone => row(499, "Client closed request", "client_gone", Fault::Client),
+            Self::TooManyRequests(_) => row(429, "API rate limit exceeded", "rate_limited", Fault::Shed),
             Self::Overloaded => row(503, "The gateway is overloaded", "overload", Fault::Shed),
             Self::MethodNotAllowed => row(405, "Method not allowed", "method_not_allowed", Fault::Client),
             Self::Misdirected => row(421, "Misdirected request", "misdirected", Fault::Client),

@@ -1,5 +1,6 @@
 //! The request as a target gets it.
 
+use super::client::printed;
 use super::failure::Failure;
 use super::request::Request;
 use crate::snapshot::{HostRule, Service};
@@ -73,11 +74,13 @@ fn with_forward<T>(
     }
     let stripped = request.path.get(..request.matched).unwrap_or_default();
     let settings = request.settings();
+    let behind = request.client.behind(head, settings).map(printed);
     let used = use_it(&ForwardRequest {
         path: joined.as_deref().unwrap_or(&request.path),
         query: head.query(),
         host: host(request, service, target),
         client: request.client.printed.as_bytes(),
+        real_ip: behind.as_deref().unwrap_or(request.client.printed.as_bytes()),
         proto: request.client.scheme(),
         client_lines: &request.client.lines,
         forwarded_host: uri::split_host(head.host()).0,

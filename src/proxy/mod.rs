@@ -7,6 +7,8 @@
 pub(crate) mod worker;
 
 pub(crate) mod client;
+mod clients;
+pub(crate) mod refusal;
 pub(crate) mod slots;
 
 mod buffer;

@@ -1,6 +1,6 @@
 //! What is told of a request once it is over: one line of the access log, and its counts.
 
-use super::client::Client;
+use super::client::{Client, printed};
 use super::failure::{Failure, Fault};
 use super::worker::Worker;
 use crate::snapshot::{Route, Service};
@@ -114,10 +114,11 @@ impl Record {
         duration: Duration,
         error: Option<&'static str>,
     ) {
+        let behind = if client.trusted { client.behind(head, &worker.snapshot().settings).map(printed) } else { None };
         worker.telemetry.log(&AccessRecord {
             time_ms: self.time_ms,
             request_id: &self.id,
-            client: client.printed.as_bytes(),
+            client: behind.as_deref().unwrap_or(client.printed.as_bytes()),
             method: head.method_bytes(),
             scheme: client.scheme(),
             host: head.host(),

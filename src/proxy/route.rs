@@ -2,6 +2,8 @@
 
 use super::failure::Failure;
 use super::request::Request;
+use crate::snapshot::Settings;
+use plimsoll_core::limits::Rate;
 use plimsoll_core::protocol::{BodyLength, Known, Method, RequestHead, uri};
 use plimsoll_core::router::{Ask, Fields};
 
@@ -20,6 +22,9 @@ impl Fields for HeadFields<'_> {
 /// Why it is answered without one.
 pub(crate) fn find(request: &mut Request) -> Result<(), Failure> {
     let snapshot = request.snapshot();
+    if let Some(rate) = &snapshot.settings.request_rate {
+        within_rate(request, &snapshot.settings, rate)?;
+    }
     let Request { head, path, path_is_plain, client, worker, .. } = request;
     if matches!(head.method, Method::Trace | Method::Connect) {
         return Err(Failure::MethodNotAllowed);
@@ -62,6 +67,17 @@ pub(crate) fn find(request: &mut Request) -> Result<(), Failure> {
         return Err(Failure::NoService);
     }
     Ok(())
+}
+
+/// Whether its client may send one more request.
+#[inline(never)]
+fn within_rate(request: &Request, settings: &Settings, rate: &Rate) -> Result<(), Failure> {
+    let client = request.client.of(&request.head, settings).into();
+    let now_ns = request.record.started_us.saturating_mul(1000);
+    request.worker.shared.clients.take(client, rate, now_ns).map_err(|wait| {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        Failure::TooManyRequests(u32::try_from(seconds).unwrap_or(u32::MAX))
+    })
 }
 
 /// Whether our own `Via` stands in the head twice already.

@@ -2,6 +2,8 @@
 //! [`Shared`].
 
 use super::buffer::Buffers;
+use super::clients::Clients;
+use super::refusal::Refusals;
 use super::slots::Slots;
 use crate::connect::{Http2Connections, IdlePool, connections_to_targets};
 use crate::snapshot::Snapshot;
@@ -10,10 +12,10 @@ use crate::telemetry::request_id::RequestIds;
 use crate::telemetry::{SeriesId, Telemetry, WorkerTelemetry};
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
+use plimsoll_core::limits::ClientKey;
 use plimsoll_core::protocol::{RequestHead, ResponseHead};
 use plimsoll_core::upstream::{Target, WorkerRng};
 use std::cell::{Cell, RefCell};
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -44,10 +46,12 @@ pub(crate) struct Shared {
     pub(crate) max_descriptors: AtomicU32,
     /// Idle connections to targets, as workers said at their last ticks.
     idle_to_targets: AtomicU32,
-    /// Client connections by address, where their number is limited.
-    pub(crate) per_client: DashMap<IpAddr, u32>,
-    /// Client connections that were refused since there were too many.
-    pub(crate) refused_connections: AtomicU64,
+    /// Client connections by client, where their number is limited: no more entries than connections.
+    per_client: DashMap<ClientKey, u32>,
+    /// What clients have taken of their allowances of requests.
+    pub(crate) clients: Clients,
+    /// When refused connections were last told of.
+    pub(crate) refusals: Refusals,
     /// Our name in the `Via` of requests, like no other gateway's: one that carries it twice goes in circles.
     pub(crate) via: Box<str>,
 }
@@ -76,7 +80,8 @@ impl Shared {
             max_descriptors: AtomicU32::new(u32::MAX),
             idle_to_targets: AtomicU32::new(0),
             per_client: DashMap::new(),
-            refused_connections: AtomicU64::new(0),
+            clients: Clients::default(),
+            refusals: Refusals::default(),
             via,
         }
     }
@@ -97,7 +102,7 @@ impl Shared {
 
     /// Counts a connection of a client that may have `limit`; false if it has them already. To be paired with
     /// [`Self::client_left`].
-    pub(crate) fn client_came(&self, client: IpAddr, limit: u32) -> bool {
+    pub(crate) fn client_came(&self, client: ClientKey, limit: u32) -> bool {
         let mut count = self.per_client.entry(client).or_insert(0);
         let may = *count < limit;
         if may {
@@ -107,7 +112,7 @@ impl Shared {
     }
 
     /// One of the client's connections that were counted is over.
-    pub(crate) fn client_left(&self, client: IpAddr) {
+    pub(crate) fn client_left(&self, client: ClientKey) {
         self.per_client.remove_if_mut(&client, |_, count| {
             *count = count.saturating_sub(1);
             *count == 0

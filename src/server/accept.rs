@@ -6,6 +6,7 @@
 use super::connection::{self, Accepted};
 use super::mailbox::{Command, Post};
 use super::sockets;
+use crate::proxy::refusal::Refusal;
 use crate::proxy::worker::{Room, Worker};
 use crate::snapshot::{Listener, Snapshot};
 use std::cell::{Cell, RefCell};
@@ -13,7 +14,6 @@ use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -170,12 +170,12 @@ impl Place {
         if room == Room::OfIdle {
             self.posts.iter().for_each(Post::make_room);
         }
+        let Some(listener) = self.naming.listener(&self.worker.snapshot()) else { return Ok(()) };
         if room == Room::None {
             // Closed without a word: an answer would cost what there is too little of.
-            shared.refused_connections.fetch_add(1, Ordering::Relaxed);
+            self.worker.refuse(&listener, peer.ip(), Refusal::Full);
             return Ok(());
         }
-        let Some(listener) = self.naming.listener(&self.worker.snapshot()) else { return Ok(()) };
         let accepted = Accepted { listener, stream, peer, port };
         let Some(post) = self.less_loaded() else {
             connection::serve(&self.worker, &self.posts, accepted);

@@ -1,15 +1,19 @@
-//! A connection's life on a worker: handshake, protocol, end.
+//! A connection's life on a worker: who it is, handshake, protocol, end.
 
+use super::announced::{self, NoHeader};
 use super::mailbox::Post;
 use crate::connect::Stream;
 use crate::proxy::client::Client;
+use crate::proxy::refusal::Refusal;
 use crate::proxy::slots::Slot;
 use crate::proxy::worker::Worker;
 use crate::proxy::{http1, http2};
 use crate::snapshot::Listener;
 use crate::telemetry::SeriesId;
+use plimsoll_core::limits::ClientKey;
+use plimsoll_core::protocol::Announced;
 use std::future::{Future, poll_fn};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -34,30 +38,27 @@ struct Counted {
     posts: Arc<[Post]>,
     series: SeriesId,
     /// Set where connections of one client are limited.
-    client: Option<IpAddr>,
+    client: Option<ClientKey>,
 }
 
 impl Counted {
-    /// `None`: the client has as many connections as it may have.
-    fn new(
-        worker: &Rc<Worker>,
-        posts: &Arc<[Post]>,
-        series: SeriesId,
-        client: IpAddr,
-        limit: Option<u32>,
-    ) -> Option<Self> {
-        if limit.is_some_and(|limit| !worker.shared.client_came(client, limit)) {
-            worker.shared.refused_connections.fetch_add(1, Ordering::Relaxed);
-            return None;
-        }
+    fn new(worker: &Rc<Worker>, posts: &Arc<[Post]>, series: SeriesId) -> Self {
         worker.shared.connections.fetch_add(1, Ordering::Relaxed);
         worker.telemetry.connection_opened(series);
-        let client = limit.map(|_| client);
-        let counted = Self { worker: Rc::clone(worker), posts: Arc::clone(posts), series, client };
+        let counted = Self { worker: Rc::clone(worker), posts: Arc::clone(posts), series, client: None };
         if let Some(post) = counted.post() {
             post.opened();
         }
-        Some(counted)
+        counted
+    }
+
+    /// Counts it as this client's, too; false: the client has as many connections as it may have.
+    fn is_of(&mut self, client: ClientKey, limit: u32) -> bool {
+        let may = self.worker.shared.client_came(client, limit);
+        if may {
+            self.client = Some(client);
+        }
+        may
     }
 
     fn post(&self) -> Option<&Post> {
@@ -80,13 +81,45 @@ impl Drop for Counted {
 
 /// Serves the connection in a task of its own.
 pub(super) fn serve(worker: &Rc<Worker>, posts: &Arc<[Post]>, accepted: Accepted) {
+    let counted = Counted::new(worker, posts, accepted.listener.series.id());
+    if !accepted.listener.proxy_protocol {
+        return serve_client(worker, accepted, counted);
+    }
+    let from = accepted.peer.ip().to_canonical();
+    if !worker.snapshot().settings.trusts(from) {
+        return worker.refuse(&accepted.listener, from, Refusal::ProxyUntrusted);
+    }
+    let worker = Rc::clone(worker);
+    drop(tokio::task::spawn_local(async move { serve_announced(&worker, accepted, counted).await }));
+}
+
+/// Serves a connection that begins with who its client is.
+async fn serve_announced(worker: &Rc<Worker>, mut accepted: Accepted, counted: Counted) {
+    match announced::read(worker, &accepted.stream).await {
+        Ok(Announced::Client { source, destination }) => {
+            (accepted.peer, accepted.port) = (source, destination.port());
+            serve_client(worker, accepted, counted);
+        }
+        // The proxy itself, and whom it has nothing to say of.
+        Ok(Announced::Nobody) => serve_client(worker, accepted, counted),
+        Err(NoHeader::Refused(refusal)) => worker.refuse(&accepted.listener, accepted.peer.ip(), refusal),
+        Err(NoHeader::Gone) => {}
+    }
+}
+
+/// Serves the connection of a client that is known, in a task of its own.
+fn serve_client(worker: &Rc<Worker>, accepted: Accepted, mut counted: Counted) {
     let snapshot = worker.snapshot();
-    let (listener, stream) = (accepted.listener, accepted.stream);
-    let peer = accepted.peer.ip().to_canonical();
-    let limit = snapshot.settings.limits.connections_per_client;
-    let Some(counted) = Counted::new(worker, posts, listener.series.id(), peer, limit) else { return };
-    let trusted = snapshot.settings.trusts(peer);
-    let client = Client::new(accepted.peer, accepted.port, listener, trusted);
+    let Accepted { listener, stream, peer, port } = accepted;
+    let from = peer.ip().to_canonical();
+    let trusted = snapshot.settings.trusts(from);
+    // A trusted proxy's connections are many clients'.
+    if let (Some(limit), false) = (snapshot.settings.limits.connections_per_client, trusted)
+        && !counted.is_of(from.into(), limit)
+    {
+        return worker.refuse(&listener, from, Refusal::PerClient);
+    }
+    let client = Client::new(peer, port, listener, trusted);
     let worker = Rc::clone(worker);
     if client.tls {
         drop(tokio::task::spawn_local(Box::pin(serve_tls(worker, stream, client, counted))));

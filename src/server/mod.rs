@@ -5,6 +5,7 @@
 //! document, after a moment more of accepting: to close a socket resets what waits in its queue.
 
 mod accept;
+mod announced;
 mod connection;
 mod mailbox;
 mod owners;

@@ -2,6 +2,7 @@
 
 use ipnet::IpNet;
 use plimsoll_core::config::{AddedHeaders, Http2, Limits, Timeouts};
+use plimsoll_core::limits::Rate;
 use plimsoll_core::protocol::HeadLimits;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub struct Settings {
     pub head_limits: HeadLimits,
     /// What is added to answers.
     pub headers: AddedHeaders,
+    /// Requests of one client, where they are limited.
+    pub request_rate: Option<Rate>,
     /// Whose forwarded headers are believed.
     pub trusted_proxies: Vec<IpNet>,
 }

@@ -48,6 +48,12 @@ families! {
     BYTES: Counter "plimsoll_http_bytes_total" ["service", "direction"] "Bytes from (in) and to (out) clients.";
     CLIENT_CONNECTIONS: Gauge "plimsoll_client_connections" ["listener"] "Client connections now.";
     CLIENT_CONNECTIONS_TOTAL: Counter "plimsoll_client_connections_total" ["listener"] "Client connections accepted.";
+    CLIENT_CONNECTIONS_REFUSED: Counter "plimsoll_client_connections_refused_total" ["listener", "reason"]
+        "Client connections closed before anything was served on them: limits, the PROXY protocol.";
+    LIMITED_CLIENTS: Gauge "plimsoll_limited_clients" []
+        "Clients that are remembered where requests of each are limited: those whose allowance is not whole.";
+    LIMITED_CLIENTS_FORGOTTEN: Counter "plimsoll_limited_clients_forgotten_total" []
+        "Clients that were forgotten before their allowance was whole, since others needed the place.";
     UPSTREAM_INFLIGHT: Gauge "plimsoll_upstream_inflight_requests" ["upstream"] "Requests in flight now.";
     CONCURRENCY: Counter "plimsoll_upstream_concurrency_seconds_total" ["upstream"]
         "Time integral of requests in flight: its rate is the exact average concurrency.";

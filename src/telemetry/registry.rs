@@ -146,7 +146,7 @@ impl Telemetry {
     }
 
     /// Microseconds since the telemetry was made.
-    pub(super) fn since_epoch(&self, now: Instant) -> u64 {
+    pub(crate) fn since_epoch(&self, now: Instant) -> u64 {
         micros(now.saturating_duration_since(self.epoch))
     }
 }

@@ -212,6 +212,7 @@ fn gather_reasons(rows: &[&Row], first: &str, second: &str, out: &mut MetricsOut
             Event::RetryRefused => out.value(&metric::RETRIES_REFUSED, &[first, reason], float(count)),
             Event::Lost => out.value(&metric::LOST, &[first, reason], float(count)),
             Event::Shed => out.value(&metric::SHED, &[first, reason], float(count)),
+            Event::Refused => out.value(&metric::CLIENT_CONNECTIONS_REFUSED, &[first, reason], float(count)),
             Event::Failure => out.value(&metric::TARGET_FAILURES, &[first, second, reason], float(count)),
         }
     }

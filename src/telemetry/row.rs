@@ -38,6 +38,7 @@ pub(super) enum Event {
     Lost,
     Shed,
     Failure,
+    Refused,
 }
 
 impl Row {

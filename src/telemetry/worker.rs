@@ -149,6 +149,11 @@ impl WorkerTelemetry {
         self.with_row(listener, Kind::Listener, |row| row.add(CLOSED, 1));
     }
 
+    /// A client connection was closed before anything was served on it.
+    pub fn connection_refused(&self, listener: SeriesId, reason: &'static str) {
+        self.with_row(listener, Kind::Listener, |row| row.count_reason(Event::Refused, reason));
+    }
+
     /// Whether [`Self::log`] would do anything.
     #[must_use]
     pub fn logs(&self) -> bool {

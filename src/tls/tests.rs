@@ -78,6 +78,7 @@ fn listener() -> Listener {
         address: ([127, 0, 0, 1], 8443).into(),
         tls: Some(ListenerTls { min_version: TlsVersion::V1_2, client_ca: None, default_certificate: None }),
         http2: true,
+        proxy_protocol: false,
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::process::{Child, Command};
 const TALK_MAX: Duration = Duration::from_secs(60);
 
 /// What a client prints; `None` where it is not installed. Panics where it fails.
-async fn run(program: &str, arguments: &[&str]) -> Option<String> {
+pub(crate) async fn run(program: &str, arguments: &[&str]) -> Option<String> {
     let child = Command::new(program).args(arguments).stdin(Stdio::null()).kill_on_drop(true).output();
     let output = match tokio::time::timeout(TALK_MAX, child).await.expect("the client ends") {
         Ok(output) => output,
@@ -51,7 +51,7 @@ async fn serve(python: &PathBuf, script: &str) -> (Child, u16) {
 }
 
 /// Everything to one target, over this protocol.
-fn all_to(protocol: &str, port: u16) -> String {
+pub(crate) fn all_to(protocol: &str, port: u16) -> String {
     format!(
         "services:\n- {{name: all, host: 127.0.0.1, port: {port}, protocol: {protocol}, routes: [{{name: all, paths: [/], \
          protocols: [{protocol}, {protocol}s]}}]}}"

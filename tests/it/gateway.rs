@@ -45,7 +45,12 @@ impl Embedded {
 
     /// Its TLS listener.
     pub(crate) fn https(&self) -> SocketAddr {
-        self.running.address("https").expect("its TLS listener is bound")
+        self.listener("https")
+    }
+
+    /// A listener by name.
+    pub(crate) fn listener(&self, name: &str) -> SocketAddr {
+        self.running.address(name).expect("it is bound")
     }
 }
 

@@ -12,4 +12,5 @@ mod idle;
 mod managed;
 mod names;
 mod process;
+mod proxy_protocol;
 mod reloads;

@@ -74,6 +74,8 @@ pub struct Listener {
     pub tls: Option<ListenerTls>,
     /// Whether HTTP/2 is offered.
     pub http2: bool,
+    /// Whether connections begin with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
 }
 
 /// TLS of a listener.
@@ -144,8 +146,10 @@ impl Default for Admin {
 pub struct Limits {
     /// Client connections; `None`: min(20000, what the file descriptor limit leaves). An idle client counts one, a busy one two.
     pub connections: Option<u32>,
-    /// Client connections of one address.
+    /// Connections of one client.
     pub connections_per_client: Option<u32>,
+    /// Requests of one client.
+    pub requests_per_client: Option<RequestRate>,
     /// Bytes of a request line.
     pub request_line: u32,
     /// Bytes of a request's head.
@@ -167,6 +171,7 @@ impl Default for Limits {
         Self {
             connections: None,
             connections_per_client: None,
+            requests_per_client: None,
             request_line: 8 << 10,
             request_headers: 32 << 10,
             request_header_count: 100,
@@ -176,6 +181,17 @@ impl Default for Limits {
             upstream_idle_connections: 512,
         }
     }
+}
+
+/// An allowance of requests that fills up evenly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestRate {
+    /// Requests that come back in `per`.
+    pub rate: u32,
+    /// In which time.
+    pub per: Duration,
+    /// Requests at once.
+    pub burst: u32,
 }
 
 /// Times of connections.

@@ -4,7 +4,9 @@ use crate::proxy::worker::Shared;
 use crate::server::{Server, ServerOptions};
 use crate::snapshot::{ConnectProfile, HostRule, Listener, Route, Service, Settings, Snapshot};
 use crate::telemetry::{Telemetry, TelemetryOptions, place_json};
+use ipnet::IpNet;
 use plimsoll_core::config::{AddedHeaders, Document, Http2, Limits, Protocol, Timeouts};
+use plimsoll_core::limits::Rate;
 use plimsoll_core::model::{Causes, TargetId, UpstreamId};
 use plimsoll_core::plan::{Input, Names, plan};
 use plimsoll_core::protocol::HeadLimits;
@@ -33,6 +35,8 @@ pub(super) struct Options {
     pub(super) limits: Limits,
     pub(super) read_timeout: Duration,
     pub(super) protocol: Protocol,
+    pub(super) proxy_protocol: bool,
+    pub(super) trusted: Vec<IpNet>,
 }
 
 impl Default for Options {
@@ -48,6 +52,8 @@ impl Default for Options {
             limits: Limits::default(),
             read_timeout: Duration::from_secs(60),
             protocol: Protocol::Http,
+            proxy_protocol: false,
+            trusted: Vec::new(),
         }
     }
 }
@@ -131,6 +137,24 @@ impl Fixture {
         let mut all = Vec::new();
         let result = stream.write_all(bytes.as_bytes()).and_then(|()| stream.read_to_end(&mut all));
         result.map_or_else(|_| String::new(), |_| String::from_utf8_lossy(&all).into_owned())
+    }
+}
+
+impl Fixture {
+    /// A value of its metrics, summed over what else they are labelled by.
+    pub(super) fn metric(&self, begins: &str) -> f64 {
+        let text = self.server.shared.telemetry.render(Instant::now());
+        let values = text.lines().filter(|line| line.starts_with(begins)).filter_map(|line| line.rsplit(' ').next());
+        values.filter_map(|value| value.parse::<f64>().ok()).sum()
+    }
+
+    /// Waits until that value is `expected`: a client may know of an answer before it is counted.
+    pub(super) fn until_metric(&self, begins: &str, expected: f64) {
+        let began = Instant::now();
+        while self.metric(begins) != expected {
+            assert!(began.elapsed() < Duration::from_secs(5), "{begins}: {}, not {expected}", self.metric(begins));
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 
@@ -235,6 +259,7 @@ fn snapshot(telemetry: &Arc<Telemetry>, upstream: &Arc<Upstream>, options: &Opti
         address: "127.0.0.1:0".parse().unwrap(),
         tls: None,
         http2: true,
+        proxy_protocol: options.proxy_protocol,
     };
     let limits = &options.limits;
     let settings = Settings {
@@ -247,7 +272,8 @@ fn snapshot(telemetry: &Arc<Telemetry>, upstream: &Arc<Upstream>, options: &Opti
         timeouts: options.timeouts.clone(),
         http2: Http2::default(),
         headers: AddedHeaders { via: false, server: true, latency: false, request_id: false },
-        trusted_proxies: Vec::new(),
+        request_rate: limits.requests_per_client.map(|limit| Rate::new(limit.rate, limit.per, limit.burst)),
+        trusted_proxies: options.trusted.clone(),
     };
     let document = Document::default();
     let plan = plan(Input { document: &document, facts: &[], names: &Names::default(), own_ips: &[], doors: None });

@@ -6,6 +6,7 @@
     reason = "what is measured is real time, and bodies are small"
 )]
 
+mod announced;
 mod bodies;
 mod fixture;
 mod http2;

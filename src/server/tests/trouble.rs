@@ -1,7 +1,7 @@
 //! What goes wrong behind the gateway, before it, and between.
 
 use super::fixture::{Fixture, Options, answering, nobody, read_to_end, read_until, serve};
-use plimsoll_core::config::{Limits, Timeouts};
+use plimsoll_core::config::{Limits, RequestRate, Timeouts};
 use plimsoll_core::upstream::{RetryLimits, WaitLimits};
 use std::io::Write;
 use std::sync::Arc;
@@ -216,6 +216,57 @@ fn a_client_may_have_so_many_connections_and_no_more() {
     while !fixture.talk_or_nothing(GET).ends_with("hi") {
         assert!(began.elapsed() < Duration::from_secs(5), "the place of a connection that left is not free");
     }
+}
+
+/// One request in a minute and two at once.
+fn rate() -> Limits {
+    let rate = RequestRate { rate: 1, per: Duration::from_secs(60), burst: 2 };
+    Limits { requests_per_client: Some(rate), ..Limits::default() }
+}
+
+#[test]
+fn a_client_may_send_so_many_requests_and_is_told_when_it_may_send_the_next() {
+    let fixture = Fixture::new(Options { targets: vec![answering(OK)], limits: rate(), ..Options::default() });
+    let mut stream = fixture.connect();
+    for _ in 0..2 {
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        assert_eq!(status(&read_until(&mut stream, "hi")), "200");
+    }
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let refused = read_until(&mut stream, "\r\n\r\n");
+    assert_eq!(status(&refused), "429");
+    let after: u32 = refused.split("Retry-After: ").nth(1).unwrap().split("\r\n").next().unwrap().parse().unwrap();
+    assert!((50..=60).contains(&after), "{after}");
+    assert!(!refused.contains("Connection: close"), "the connection lives on: {refused}");
+    // A body that nobody reads ends it, and another connection is the same client.
+    assert_eq!(status(&fixture.talk(POST)), "429");
+    fixture.until_metric("plimsoll_requests_shed_total{upstream=\"\",reason=\"rate_limited\"}", 2.0);
+}
+
+#[test]
+fn the_client_behind_a_trusted_proxy_is_limited_and_not_the_proxy() {
+    let trusted = vec!["127.0.0.0/8".parse().unwrap()];
+    let options = Options { targets: vec![answering(OK)], limits: rate(), trusted, ..Options::default() };
+    let fixture = Fixture::new(options);
+    let ask = |client: &str| {
+        let answer = fixture
+            .talk(&format!("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {client}\r\nConnection: close\r\n\r\n"));
+        status(&answer).to_owned()
+    };
+    assert_eq!([ask("203.0.113.1"), ask("203.0.113.1"), ask("203.0.113.1")], ["200", "200", "429"]);
+    assert_eq!(ask("203.0.113.2"), "200");
+    assert_eq!(ask("203.0.113.2, 203.0.113.1"), "429", "what a client writes before itself makes it nobody else");
+    assert_eq!([ask("2001:db8::1"), ask("2001:db8::2"), ask("2001:db8::3")], ["200", "200", "429"], "one /64");
+}
+
+#[test]
+fn a_client_that_is_not_trusted_is_whoever_it_is_whatever_it_says() {
+    let fixture = Fixture::new(Options { targets: vec![answering(OK)], limits: rate(), ..Options::default() });
+    let answers = ["1.1.1.1", "2.2.2.2", "3.3.3.3"].map(|client| {
+        let text = format!("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {client}\r\nConnection: close\r\n\r\n");
+        status(&fixture.talk(&text)).to_owned()
+    });
+    assert_eq!(answers, ["200", "200", "429"]);
 }
 
 #[test]

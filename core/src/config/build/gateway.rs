@@ -5,10 +5,11 @@ use crate::config::overlap::{clash, clash_message};
 use crate::config::record::{Record, Value};
 use crate::config::{
     AccessLog, AccessLogFormat, AddedHeaders, Admin, AdminAddress, Gateway, Http2, Limits, Log, LogPath, Metrics,
-    Shutdown, Timeouts, rule,
+    RequestRate, Shutdown, Timeouts, rule,
 };
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A head's spans are 16 bits wide, and what the gateway adds must fit beside what came.
 const MAX_HEAD: u64 = 60 << 10;
@@ -115,6 +116,7 @@ impl Builder<'_> {
         Limits {
             connections: record.optional_integer("connections"),
             connections_per_client: record.optional_integer("connections_per_client"),
+            requests_per_client: self.request_rate(record),
             request_line: record.small_size("request_line"),
             request_headers: record.small_size("request_headers"),
             request_header_count: record.integer("request_header_count"),
@@ -123,6 +125,18 @@ impl Builder<'_> {
             replay_body: record.small_size("replay_body"),
             upstream_idle_connections: record.integer("upstream_idle_connections"),
         }
+    }
+
+    fn request_rate(&mut self, limits: &Record) -> Option<RequestRate> {
+        let record = limits.record("requests_per_client")?;
+        let (rate, per) = (record.integer("rate"), record.duration("per"));
+        if !(Duration::from_millis(1)..=Duration::from_secs(3600)).contains(&per) && !record.attempted_but_failed("per")
+        {
+            self.sink.enter(&"requests_per_client".into());
+            self.complain(record, "per", "value should be between 1ms and 1h", None);
+            self.sink.leave();
+        }
+        Some(RequestRate { rate, per, burst: record.optional_integer("burst").unwrap_or(rate) })
     }
 
     fn metrics(&mut self, record: &Record) -> Metrics {

@@ -11,7 +11,7 @@ impl Builder<'_> {
         let mut all: Vec<Listener> = Vec::new();
         for (index, record) in gateway.records("listeners") {
             self.within("listeners", index, |builder| {
-                if let Some(listener) = builder.listener(record, &all) {
+                if let Some(listener) = builder.listener(gateway, record, &all) {
                     all.push(listener);
                 }
             });
@@ -19,7 +19,7 @@ impl Builder<'_> {
         all
     }
 
-    fn listener(&mut self, record: &Record, others: &[Listener]) -> Option<Listener> {
+    fn listener(&mut self, gateway: &Record, record: &Record, others: &[Listener]) -> Option<Listener> {
         let name = record.text("name")?;
         let address = rule::parse_address(&record.text("address")?)?;
         self.unique("listeners", "name", &name, record.mark_of("name"));
@@ -38,7 +38,15 @@ impl Builder<'_> {
             let message = format!("listener '{name}' speaks TLS, but the document has no certificate");
             self.sink.warn(record.mark_of("tls"), message, Some("write certificates: [{cert: …, key: …}]".to_owned()));
         }
-        Some(Listener { name, address, tls, http2: record.flag("http2") })
+        let proxy_protocol = record.flag("proxy_protocol");
+        if proxy_protocol && gateway.texts("trusted_proxies").is_empty() {
+            let message = format!(
+                "listener '{name}' takes the PROXY protocol, but no proxy is trusted: it closes every connection"
+            );
+            let help = "write gateway.trusted_proxies: [address or network of the proxy]";
+            self.sink.warn(record.mark_of("proxy_protocol"), message, Some(help.to_owned()));
+        }
+        Some(Listener { name, address, tls, http2: record.flag("http2"), proxy_protocol })
     }
 
     fn listener_tls(&mut self, record: &Record) -> ListenerTls {

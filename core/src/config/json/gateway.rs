@@ -4,7 +4,7 @@ use super::{pairs, pem, put, texts};
 use crate::config::units::{print_duration, print_size};
 use crate::config::{
     AccessLog, AccessLogFormat, AddedHeaders, Admin, AdminAddress, DockerHealth, DockerProvider, Gateway, Limits,
-    Listener, LogPath, Providers, TlsVersion,
+    Listener, LogPath, Providers, RequestRate, TlsVersion,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -69,6 +69,7 @@ fn listener(listener: &Listener) -> Value {
         "address": listener.address.to_string(),
         "tls": tls,
         "http2": listener.http2,
+        "proxy_protocol": listener.proxy_protocol,
     })
 }
 
@@ -90,6 +91,7 @@ fn limits_json(limits: &Limits) -> Value {
     json!({
         "connections": count(limits.connections, "auto"),
         "connections_per_client": count(limits.connections_per_client, "none"),
+        "requests_per_client": limits.requests_per_client.map_or_else(|| "none".into(), request_rate),
         "request_line": print_size(limits.request_line.into()),
         "request_headers": print_size(limits.request_headers.into()),
         "request_header_count": limits.request_header_count,
@@ -98,6 +100,10 @@ fn limits_json(limits: &Limits) -> Value {
         "replay_body": print_size(limits.replay_body.into()),
         "upstream_idle_connections": limits.upstream_idle_connections,
     })
+}
+
+fn request_rate(rate: RequestRate) -> Value {
+    json!({"rate": rate.rate, "per": print_duration(rate.per), "burst": rate.burst})
 }
 
 fn headers(headers: AddedHeaders) -> Value {

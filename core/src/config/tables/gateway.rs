@@ -2,7 +2,7 @@
 
 use super::gateway_parts::{ACCESS_LOG, HTTP2, LIMITS, LOG, METRICS, SHUTDOWN, TIMEOUTS};
 use crate::config::rule;
-use crate::config::table::{Given, Kind, Table, field, later};
+use crate::config::table::{Given, Kind, Table, field};
 
 /// The whole key.
 pub(in crate::config) static GATEWAY: Table = Table {
@@ -78,7 +78,13 @@ static LISTENER: Table = Table {
         )
         .flag(false),
         field("http2", Kind::Flag, "Whether HTTP/2 is offered.").flag(true),
-        later("proxy_protocol", "Whether clients are announced by the PROXY protocol."),
+        field(
+            "proxy_protocol",
+            Kind::Flag,
+            "Whether every connection begins with a header of the PROXY protocol (version 1 or 2) that says who the client \
+             is. Taken from `trusted_proxies` alone; what comes from elsewhere, or without it, is closed.",
+        )
+        .flag(false),
     ],
 };
 

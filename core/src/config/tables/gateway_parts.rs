@@ -5,6 +5,8 @@ use crate::config::table::{Given, Kind, Table, field, later};
 const NONE: Kind = Kind::Literal("none");
 /// More connections than file descriptors can be had.
 const MAX_CONNECTIONS: i64 = 10_000_000;
+/// One in a microsecond: more than a gateway serves.
+const MAX_RATE: i64 = 1_000_000;
 
 pub(super) static LIMITS: Table = Table {
     name: "gateway.limits",
@@ -19,11 +21,17 @@ pub(super) static LIMITS: Table = Table {
         field(
             "connections_per_client",
             Kind::Either(&[NONE, Kind::Integer(1, MAX_CONNECTIONS)]),
-            "Client connections of one address.",
+            "Connections of one client (an address of IPv4, a /64 of IPv6) that is no trusted proxy.",
         )
         .text("none")
         .example("200"),
-        later("requests_per_client", "Requests of one address in a time."),
+        field(
+            "requests_per_client",
+            Kind::Either(&[NONE, Kind::Record(&REQUESTS_PER_CLIENT)]),
+            "Requests of one client (an address of IPv4, a /64 of IPv6) in a time. What is over is answered 429.",
+        )
+        .text("none")
+        .example("{rate: 100, per: 1s, burst: 200}"),
         field("request_line", Kind::Size, "Bytes of a request line.").text("8KiB"),
         field("request_headers", Kind::Size, "Bytes of a request's head; 60 KiB at the most.").text("32KiB"),
         field("request_header_count", Kind::Integer(1, 1000), "Fields of a request's head.").integer(100),
@@ -39,6 +47,17 @@ pub(super) static LIMITS: Table = Table {
             "Idle connections kept to one target, over all workers.",
         )
         .integer(512),
+    ],
+};
+
+static REQUESTS_PER_CLIENT: Table = Table {
+    name: "gateway.limits.requests_per_client",
+    doc: "An allowance that fills up evenly.",
+    fields: &[
+        field("rate", Kind::Integer(1, MAX_RATE), "Requests that come back in `per`.").required().example("100"),
+        field("per", Kind::Duration, "1 ms to 1 h.").text("1s"),
+        field("burst", Kind::Integer(1, MAX_RATE), "Requests at once, after a rest. Default: as `rate`.")
+            .example("200"),
     ],
 };
 

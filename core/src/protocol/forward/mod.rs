@@ -6,9 +6,11 @@
 //! `X-Forwarded-*`) and `kong/templates/nginx_kong.lua`.
 
 mod added;
+mod client;
 mod request;
 mod response;
 
+pub use client::client_behind_proxies;
 pub use request::{ForwardRequest, client_lines, each_request_field, write_request};
 pub use response::{ForwardResponse, each_response_field, write_response};
 

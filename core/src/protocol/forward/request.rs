@@ -13,8 +13,10 @@ pub struct ForwardRequest<'a> {
     pub query: Option<&'a [u8]>,
     /// `Host` towards the target.
     pub host: &'a [u8],
-    /// The client's address, printed.
+    /// The address at the other end of the connection, printed.
     pub client: &'a [u8],
+    /// `X-Real-IP`, where a trusted proxy says none.
+    pub real_ip: &'a [u8],
     /// `http` or `https`: how the client came.
     pub proto: &'a str,
     /// The listener's port.
@@ -163,7 +165,7 @@ fn added_for_client(head: &RequestHead, f: &ForwardRequest<'_>, sink: &mut impl 
     forwarded_for(head, f, sink);
     let own = |known| !(f.trusted && head.store.has(known));
     if own(Known::XRealIp) {
-        sink.field("X-Real-IP", &[f.client]);
+        sink.field("X-Real-IP", &[f.real_ip]);
     }
     if own(Known::XForwardedProto) {
         sink.field("X-Forwarded-Proto", &[f.proto.as_bytes()]);

@@ -18,6 +18,7 @@ fn forward(head: &RequestHead) -> ForwardRequest<'_> {
         query: head.query(),
         host: b"t:80",
         client: b"9.9.9.9",
+        real_ip: b"9.9.9.9",
         proto: "https",
         forwarded_host: b"a",
         forwarded_port: 8443,

@@ -57,6 +57,7 @@ fn forward<'a>(head: &'a RequestHead) -> ForwardRequest<'a> {
         query: head.query(),
         host: b"target:80",
         client: b"10.0.0.1",
+        real_ip: b"10.0.0.1",
         proto: "http",
         forwarded_host: b"a",
         forwarded_port: 8000,
