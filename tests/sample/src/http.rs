@@ -58,6 +58,12 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         Ok(self.from.read_buf(&mut self.buffer).await? > 0)
     }
 
+    /// Waits for bytes and forgets them, those too that were read before; false at the end of the stream. Safe to drop.
+    pub(crate) async fn pass_over(&mut self) -> Result<bool> {
+        self.buffer.clear();
+        Ok(self.from.read_buf(&mut self.buffer).await? > 0)
+    }
+
     /// The next request, read whole.
     pub(crate) async fn request(&mut self) -> Result<Request> {
         let end = loop {

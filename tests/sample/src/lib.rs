@@ -6,11 +6,15 @@
 //! |---|---|
 //! | any | who answered, and what arrived |
 //! | `?ms=300` on any path | the same, after so long |
+//! | `/stream?ms=3000` | a chunk each tenth of a second, for so long |
+//! | any, with `Upgrade: websocket` | a text frame each tenth of a second, until either side goes |
 //! | `/sick`, `/well` | turns the health check off and on |
 //! | `/health` | 200 while well, else 503 |
 
 mod http;
+mod open;
 mod server;
+mod sha1;
 
 pub use http::checksum;
 pub use server::{Options, serve};

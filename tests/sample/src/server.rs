@@ -1,7 +1,10 @@
 //! The server: a task a connection, and an end that serves everything that the kernel accepted.
 
 use crate::http::{Reader, Request, checksum};
-use std::io::Result;
+use crate::open;
+use std::fs::File;
+use std::io::{Result, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -22,10 +25,14 @@ pub struct Options {
     /// How long it goes on accepting after it was told to stop. Zero: the listener is closed at once, and what the kernel
     /// had accepted is reset.
     pub linger: Duration,
+    /// A file to which a line goes for each POST that was read whole, before it is answered: who, and which. Replicas may
+    /// share it: it outlives them, and tells what was done twice.
+    pub record: Option<PathBuf>,
 }
 
 struct Replica {
     options: Options,
+    record: Option<File>,
     well: AtomicBool,
     stopping: watch::Receiver<bool>,
 }
@@ -33,11 +40,13 @@ struct Replica {
 /// Serves until `stop` says true; then goes on for [`Options::linger`], finishes what has begun, and returns.
 ///
 /// # Errors
-/// Where the listener fails.
+/// Where the listener fails, or the record cannot be opened.
 pub async fn serve(listener: TcpListener, options: Options, mut stop: watch::Receiver<bool>) -> Result<()> {
     let (told, stopping) = watch::channel(false);
     let linger = options.linger;
-    let replica = Arc::new(Replica { options, well: AtomicBool::new(true), stopping });
+    let append = |path| File::options().append(true).create(true).open(path);
+    let record = options.record.as_ref().map(append).transpose()?;
+    let replica = Arc::new(Replica { options, record, well: AtomicBool::new(true), stopping });
     // Every connection holds a sender: the receiver ends when the last connection has.
     let (open, mut all_closed) = mpsc::channel::<()>(1);
     let stopped = async {
@@ -89,6 +98,15 @@ async fn connection(mut stream: TcpStream, replica: &Replica) -> Result<()> {
             _ = stopping.wait_for(|stopping| *stopping) => return Ok(()),
         }
         let request = reader.request().await?;
+        replica.note(&request)?;
+        let name = &replica.options.replica;
+        if request.field("upgrade").eq_ignore_ascii_case("websocket") {
+            return open::websocket(&mut reader, &mut to, &request, name, &mut stopping).await;
+        }
+        if request.path() == "/stream" {
+            open::stream(&mut to, &request, name).await?;
+            continue;
+        }
         let delay_ms = request.delay_ms();
         if delay_ms > 0 {
             tokio::time::sleep(Duration::from_millis(delay_ms)).await;
@@ -98,6 +116,14 @@ async fn connection(mut stream: TcpStream, replica: &Replica) -> Result<()> {
         if last {
             return to.shutdown().await;
         }
+    }
+}
+
+impl Replica {
+    /// One write a line, so that lines of several replicas never mix.
+    fn note(&self, request: &Request) -> Result<()> {
+        let Some(mut record) = self.record.as_ref().filter(|_| request.method == "POST") else { return Ok(()) };
+        record.write_all(format!("{} {}\n", self.options.replica, request.field("x-test-request")).as_bytes())
     }
 }
 
