@@ -110,7 +110,8 @@ class Lab:
     def fresh(self, linger_ms: int = 500, count: int = 3) -> None:
         """Replicas that have seen nothing, and an empty record."""
         self.clear()
-        (self.folder / "posts").write_text("")
+        shutil.rmtree(self.folder / "posts", ignore_errors=True)
+        (self.folder / "posts").mkdir()
         self.linger_ms = linger_ms
         with ThreadPoolExecutor(count) as pool:
             self.replicas = list(pool.map(lambda _: self.run(linger_ms), range(count)))
@@ -122,8 +123,8 @@ class Lab:
         self.replicas = []
 
     def posts(self) -> list[str]:
-        """Which POSTs replicas were sent whole, in their order: one that stands there twice was done twice."""
-        return [line.split(" ", 1)[1] for line in (self.folder / "posts").read_text().splitlines()]
+        """Which POSTs replicas were sent whole, a file for each life of one: what stands there twice was done twice."""
+        return [line for path in (self.folder / "posts").iterdir() for line in path.read_text().splitlines()]
 
 
 def children(pid: int) -> list[int]:

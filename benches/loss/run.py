@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import signal
 import subprocess
 import sys
@@ -29,6 +30,8 @@ LEAD = 2.0
 """Seconds of traffic before a change."""
 READY = 20
 """Seconds within which a proxy must know all three replicas."""
+LOG_MAX = 20_000
+"""Characters of what each proxy had to say, kept beside the counts."""
 END = 25
 """Seconds within which traffic that was told to stop must have ended: longer than its own timeout."""
 
@@ -105,11 +108,12 @@ def measure(given: argparse.Namespace) -> None:
             for group in groups:
                 for repeat in range(1, given.repeats + 1):
                     began = time.monotonic()
-                    lost = one_run(lab, given, key, group, repeat)
+                    lost = one_run(lab, given, key, group, repeat) or one_run(lab, given, key, group, repeat)
                     print(f"{key} {repeat}: {time.monotonic() - began:.0f} s; lost: {lost}", file=sys.stderr)
 
 
-def one_run(lab: Lab, given: argparse.Namespace, key: str, names: list[str], repeat: int) -> dict:
+def one_run(lab: Lab, given: argparse.Namespace, key: str, names: list[str], repeat: int) -> dict | None:
+    """Says how many were lost; None: the run itself failed, which says nothing about anybody."""
     change = CHANGES[key]
     lab.fresh(change.linger_ms)
     numbers = {name: FIRST_PORT + 10 * list(PROXIES).index(name) for name in names}
@@ -143,7 +147,11 @@ def one_run(lab: Lab, given: argparse.Namespace, key: str, names: list[str], rep
                    "requests": [[round(request["due"], 4), round(request["done"], 4), request["outcome"]]
                                 for request in one["requests"]]}
             (given.raw / f"{key}.{proxy.name}.{repeat}.json").write_text(json.dumps(raw))
+            (given.raw / f"{key}.{proxy.name}.{repeat}.log").write_text(proxy.output()[-LOG_MAX:])
         return {name: one["lost"] for name, one in counts.items()}
+    except (RuntimeError, subprocess.TimeoutExpired) as problem:
+        print(f"{key} {repeat}: {problem}", file=sys.stderr)
+        return None
     finally:
         end_children()
         lab.clear()
@@ -219,8 +227,8 @@ def version(name: str) -> str:
     except (OSError, subprocess.CalledProcessError):
         return ""
     line = (done.stdout + done.stderr).strip().splitlines()[0]
-    return next((word.split("/")[-1].lstrip("v") for word in line.replace("/1.", " 1.").split() if word[:1].isdigit()
-                 and "." in word), line)
+    found = re.search(r"(?<![\w.])v?(\d+\.\d+\.\d+[\w.+-]*)", line)
+    return found.group(1) if found else line
 
 
 def machine() -> str:

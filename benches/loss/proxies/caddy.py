@@ -9,7 +9,6 @@ TEXT = """
 {{
   admin 127.0.0.1:{admin}
   auto_https off
-  persist_config off
   log {{
     output file {folder}/error.log
     level ERROR
@@ -27,7 +26,7 @@ http://:{port} {{
       name web
       port 8000
       refresh 1s
-      resolvers 127.0.0.11
+      resolvers 127.0.0.11:53
       dial_timeout 1s
     }}
     lb_policy round_robin

@@ -94,7 +94,9 @@ def cluster() -> dict:
         "connect_timeout": f"{CONNECT_S}s", "ignore_health_on_host_removal": True,
         "health_checks": [{"timeout": "1s", "interval": "1s", "no_traffic_interval": "1s", "unhealthy_threshold": 2,
                            "healthy_threshold": 1, "http_health_check": {"path": "/health"}}],
-        "outlier_detection": {"consecutive_5xx": 5, "interval": "1s", "base_ejection_time": "2s"},
+        "circuit_breakers": {"thresholds": [{"max_retries": 1000}]},
+        "outlier_detection": {"consecutive_5xx": 5, "interval": "1s", "base_ejection_time": "2s",
+                              "split_external_local_origin_errors": True, "consecutive_local_origin_failure": 2},
         "load_assignment": {"cluster_name": "web", "endpoints": [{"lb_endpoints": [
             {"endpoint": {"address": address("web", 8000)}}]}]},
     }

@@ -24,7 +24,6 @@ defaults
   option redispatch 1
   retries 3
   retry-on all-retryable-errors
-  http-request disable-l7-retry unless {{ method GET HEAD OPTIONS PUT DELETE }}
   load-server-state-from-file global
   timeout connect {connect}s
   timeout client 60s
@@ -51,6 +50,7 @@ frontend web
   default_backend web
 backend web
   balance roundrobin
+  http-request disable-l7-retry unless {{ method GET HEAD OPTIONS PUT DELETE }}
   option httpchk GET /health
   default-server check inter 1s fastinter 200ms fall 2 rise 1 observe layer4 error-limit 2 on-error mark-down
   server-template web- 8 web:8000 resolvers docker resolve-prefer ipv4 init-addr last,libc,none

@@ -2,13 +2,15 @@
 `proxy_pass` and `resolver` says (`upstream … resolve` came to the open-source version in 1.27.3; where that is installed,
 prefer it). Every address of the answer is tried in turn (`proxy_next_upstream`). There are no kept connections this way."""
 
+import os
+import shutil
 import signal
 from pathlib import Path
 
 from .base import CONNECT_S, READ_S, Base, eventually
 
 TEXT = """
-daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log warn;
+daemon on; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log warn;
 events {{ worker_connections 4096; }}
 http {{
   access_log {folder}/access.log combined buffer=64k flush=1s;
@@ -48,15 +50,25 @@ class Proxy(Base):
         return "", "web:8000", "$target"
 
     def command(self) -> list[str]:
-        return ["nginx", "-c", str(self.folder / "nginx.conf")]
+        """By its whole path, and as a daemon: otherwise it does not take USR2."""
+        return [shutil.which("nginx"), "-c", str(self.folder / "nginx.conf")]
+
+    def start(self) -> None:
+        super().start()
+        self.process.wait(timeout=10)
+        self.await_pid(0)
+
+    def await_pid(self, before: int) -> None:
+        pidfile = Path(self.folder / "nginx.pid")
+        if not eventually(5, lambda: pidfile.exists() and pidfile.read_text().strip() not in ("", str(before))):
+            raise RuntimeError(f"{self.name} has no process: {self.output()}")
+        self.pid = int(pidfile.read_text())
 
     def upgrade(self) -> str:
         """"Upgrading Executable on the Fly": USR2, then WINCH to the old workers and QUIT to the old master."""
-        old, pidfile = self.pid, Path(self.folder / "nginx.pid")
+        old = self.pid
         self.signal(signal.SIGUSR2)
-        if not eventually(5, lambda: pidfile.exists() and pidfile.read_text().strip() not in ("", str(old))):
-            return self.restart()
-        self.signal(signal.SIGWINCH)
-        self.signal(signal.SIGQUIT)
-        self.pid = int(pidfile.read_text())
+        self.await_pid(old)
+        os.kill(old, signal.SIGWINCH)
+        os.kill(old, signal.SIGQUIT)
         return "USR2, WINCH, QUIT"

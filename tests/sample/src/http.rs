@@ -58,10 +58,12 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         Ok(self.from.read_buf(&mut self.buffer).await? > 0)
     }
 
-    /// Waits for bytes and forgets them, those too that were read before; false at the end of the stream. Safe to drop.
-    pub(crate) async fn pass_over(&mut self) -> Result<bool> {
-        self.buffer.clear();
-        Ok(self.from.read_buf(&mut self.buffer).await? > 0)
+    /// What follows an upgrade: bytes read ahead, then everything else.
+    pub(crate) async fn bytes(&mut self) -> Result<Vec<u8>> {
+        if self.buffer.is_empty() {
+            self.from.read_buf(&mut self.buffer).await?;
+        }
+        Ok(std::mem::take(&mut self.buffer))
     }
 
     /// The next request, read whole.

@@ -1,7 +1,7 @@
 //! The sample in a container. `sample` serves; `sample health` is its HEALTHCHECK; `sample sick` and `sample well` turn that
 //! off and on. Settings come from the environment:
 //! `PORT` (8000), `SERVICE` (web), `REPLICA` (the host name), `LINGER_MS` (500), `START_MS` (0: listen at once),
-//! `RECORD` (a file to which it appends `REPLICA ID` for every POST that it was sent whole; ID is `X-Test-Request`).
+//! `RECORD` (no folder: POSTs are not recorded).
 
 use plimsoll_sample::{Options, serve};
 use std::process::ExitCode;

@@ -48,7 +48,7 @@ where
     to.write_all(head.as_bytes()).await?;
     loop {
         tokio::select! {
-            going = reader.pass_over() => if !going? { return Ok(()) },
+            sent = reader.bytes() => if sent?.is_empty() { return Ok(()) },
             () = async { drop(stopping.wait_for(|stopping| *stopping).await) } => {
                 to.write_all(&GOING_AWAY).await?;
                 return to.shutdown().await;

@@ -2,8 +2,8 @@
 
 use crate::http::{Reader, Request, checksum};
 use crate::open;
-use std::fs::File;
-use std::io::{Result, Write};
+use crate::record::Record;
+use std::io::Result;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,14 +25,13 @@ pub struct Options {
     /// How long it goes on accepting after it was told to stop. Zero: the listener is closed at once, and what the kernel
     /// had accepted is reset.
     pub linger: Duration,
-    /// A file to which a line goes for each POST that was read whole, before it is answered: who, and which. Replicas may
-    /// share it: it outlives them, and tells what was done twice.
+    /// A folder, for a file that takes the name (`X-Test-Request`) of every POST that was carried out, a line each.
     pub record: Option<PathBuf>,
 }
 
 struct Replica {
     options: Options,
-    record: Option<File>,
+    record: Option<Record>,
     well: AtomicBool,
     stopping: watch::Receiver<bool>,
 }
@@ -40,12 +39,11 @@ struct Replica {
 /// Serves until `stop` says true; then goes on for [`Options::linger`], finishes what has begun, and returns.
 ///
 /// # Errors
-/// Where the listener fails, or the record cannot be opened.
+/// Where the listener or the record fails.
 pub async fn serve(listener: TcpListener, options: Options, mut stop: watch::Receiver<bool>) -> Result<()> {
     let (told, stopping) = watch::channel(false);
     let linger = options.linger;
-    let append = |path| File::options().append(true).create(true).open(path);
-    let record = options.record.as_ref().map(append).transpose()?;
+    let record = options.record.as_deref().map(|folder| Record::new(folder, &options.replica)).transpose()?;
     let replica = Arc::new(Replica { options, record, well: AtomicBool::new(true), stopping });
     // Every connection holds a sender: the receiver ends when the last connection has.
     let (open, mut all_closed) = mpsc::channel::<()>(1);
@@ -98,9 +96,11 @@ async fn connection(mut stream: TcpStream, replica: &Replica) -> Result<()> {
             _ = stopping.wait_for(|stopping| *stopping) => return Ok(()),
         }
         let request = reader.request().await?;
-        replica.note(&request)?;
+        if let (Some(record), "POST") = (&replica.record, request.method.as_str()) {
+            record.carried_out(request.field("x-test-request"))?;
+        }
         let name = &replica.options.replica;
-        if request.field("upgrade").eq_ignore_ascii_case("websocket") {
+        if request.path() == "/ws" {
             return open::websocket(&mut reader, &mut to, &request, name, &mut stopping).await;
         }
         if request.path() == "/stream" {
@@ -116,14 +116,6 @@ async fn connection(mut stream: TcpStream, replica: &Replica) -> Result<()> {
         if last {
             return to.shutdown().await;
         }
-    }
-}
-
-impl Replica {
-    /// One write a line, so that lines of several replicas never mix.
-    fn note(&self, request: &Request) -> Result<()> {
-        let Some(mut record) = self.record.as_ref().filter(|_| request.method == "POST") else { return Ok(()) };
-        record.write_all(format!("{} {}\n", self.options.replica, request.field("x-test-request")).as_bytes())
     }
 }
 
