@@ -2,7 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Callable
 
 from lab import Lab, docker
@@ -11,6 +11,8 @@ PAUSE = 5
 SETTLE = 2
 """Seconds between one replica's renewal and the next one's, as a careful script of a deployment would wait."""
 RELOADS = 5
+AT_ONCE = ThreadPoolExecutor(16)
+"""Lives as long as we do: Envoy ends with the thread that started it."""
 
 
 @dataclass
@@ -23,7 +25,7 @@ class Scene:
     """Told of the address of a replica that was just started: somebody then asks it directly."""
     gone: float = 0.0
     """When the last of the old replicas was gone, where nobody is left at home."""
-    notes: dict = None
+    notes: dict = field(default_factory=dict)
     """What a proxy has to say about how it took it."""
 
 
@@ -87,16 +89,14 @@ def start(scene: Scene, name: str) -> None:
 
 
 def upgrade(scene: Scene) -> None:
-    with ThreadPoolExecutor(len(scene.proxies)) as pool:
-        for proxy, how in zip(scene.proxies, pool.map(lambda proxy: proxy.upgrade(), scene.proxies)):
-            scene.notes[proxy.name] = how
+    for proxy, how in zip(scene.proxies, AT_ONCE.map(lambda proxy: proxy.upgrade(), scene.proxies)):
+        scene.notes[proxy.name] = how
 
 
 def reload(scene: Scene) -> None:
-    with ThreadPoolExecutor(len(scene.proxies)) as pool:
-        for generation in range(1, RELOADS + 1):
-            list(pool.map(lambda proxy: proxy.reload(generation), scene.proxies))
-            time.sleep(1)
+    for generation in range(1, RELOADS + 1):
+        list(AT_ONCE.map(lambda proxy: proxy.reload(generation), scene.proxies))
+        time.sleep(1)
 
 
 CHANGES = {

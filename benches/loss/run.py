@@ -98,6 +98,9 @@ def measure(given: argparse.Namespace) -> None:
     given.proxies = [name for name in given.proxies if versions[name]]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
     given.raw.mkdir(parents=True, exist_ok=True)
+    for stale in [path for path in given.raw.glob("*.*.*.*") if given.is_whole
+                  or path.name.split(".")[0] in given.changes and path.name.split(".")[1] in given.proxies]:
+        stale.unlink()
     about = given.raw / "about.json"
     before = json.loads(about.read_text()) if about.exists() else {}
     about.write_text(json.dumps({"machine": machine(), "rate": given.rate, "apart": given.apart, "command": "",
@@ -129,7 +132,7 @@ def one_run(lab: Lab, given: argparse.Namespace, key: str, names: list[str], rep
         clients = [python(lab, "--name", f"{proxy.name}-{key}-{repeat}", "--port", str(proxy.port),
                           "--rate", str(given.rate)) for proxy in proxies]
         time.sleep(LEAD)
-        scene = Scene(lab, proxies, lambda address: tell(watcher, f"{address}\n"), notes={})
+        scene = Scene(lab, proxies, lambda address: tell(watcher, f"{address}\n"))
         began = time.monotonic()
         change.do(scene)
         ended = time.monotonic()

@@ -72,7 +72,8 @@ class Base:
         os.kill(self.pid, number)
 
     def output(self) -> str:
-        return (self.folder / "output.log").read_text(errors="replace")
+        files = [self.folder / "output.log", self.folder / "error.log"]
+        return "".join(path.read_text(errors="replace") for path in files if path.exists())
 
 
 def eventually(seconds: float, what) -> bool:

@@ -32,9 +32,11 @@ http://:{port} {{
     lb_policy round_robin
     lb_try_duration 5s
     lb_try_interval 100ms
-    max_fails 1
+    max_fails 3
     fail_duration 2s
     flush_interval -1
+    buffer_requests
+    max_buffer_size 64KB
     transport http {{
       dial_timeout {connect}s
       response_header_timeout {read}s
