@@ -74,12 +74,19 @@ class Lab:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
         end_children()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        # Each on its own: an engine that is slow with one must not keep the rest.
+        for step in (self.remove_all, lambda: docker("network", "rm", self.id, check=False),
+                     lambda: docker("rmi", "-f", self.image, check=False)):
+            try:
+                step()
+            except (OSError, RuntimeError, subprocess.SubprocessError) as problem:
+                print(f"not everything of {self.id} could be removed: {problem}", file=sys.stderr)
+
+    def remove_all(self) -> None:
         ids = docker("ps", "-aq", "--filter", f"label={LABEL}={self.id}", check=False).split()
         if ids:
             docker("rm", "-f", "-v", *ids, check=False)
-        docker("network", "rm", self.id, check=False)
-        docker("rmi", "-f", self.image, check=False)
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def inside(self, *command: str) -> list[str]:
         """The command in the pod's network, with the pod's resolver; it keeps its process id."""

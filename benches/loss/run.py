@@ -76,8 +76,10 @@ def main() -> None:
         measure(given)
     data = report.read(given.raw)
     if not given.from_raw:
-        data["command"] = command
+        data["command"] = command if given.is_whole or not data["command"] else data["command"]
         (given.raw / "about.json").write_text(json.dumps({key: data[key] for key in data if key != "runs"}, indent=1))
+    if not data["runs"]:
+        sys.exit("no run came to an end")
     text = report.markdown(data)
     print(text)
     if given.is_whole or given.write:
@@ -103,7 +105,8 @@ def measure(given: argparse.Namespace) -> None:
         stale.unlink()
     about = given.raw / "about.json"
     before = json.loads(about.read_text()) if about.exists() else {}
-    about.write_text(json.dumps({"machine": machine(), "rate": given.rate, "apart": given.apart, "command": "",
+    about.write_text(json.dumps({"machine": machine(), "rate": given.rate, "apart": given.apart,
+                                 "command": before.get("command", ""),
                                  "versions": before.get("versions", {}) | {name: versions[name] for name in given.proxies}}))
     groups = [[name] for name in given.proxies] if given.apart else [given.proxies]
     with Lab(sample(given)) as lab:
@@ -118,11 +121,11 @@ def measure(given: argparse.Namespace) -> None:
 def one_run(lab: Lab, given: argparse.Namespace, key: str, names: list[str], repeat: int) -> dict | None:
     """Says how many were lost; None: the run itself failed, which says nothing about anybody."""
     change = CHANGES[key]
-    lab.fresh(change.linger_ms)
     numbers = {name: FIRST_PORT + 10 * list(PROXIES).index(name) for name in names}
     proxies = [PROXIES[name](lab, lab.folder / f"{key}-{repeat}" / name, port) for name, port in numbers.items()]
     clients: list[subprocess.Popen] = []
     try:
+        lab.fresh(change.linger_ms)
         for proxy in proxies:
             proxy.start()
         for proxy in proxies:
@@ -157,7 +160,10 @@ def one_run(lab: Lab, given: argparse.Namespace, key: str, names: list[str], rep
         return None
     finally:
         end_children()
-        lab.clear()
+        try:
+            lab.clear()
+        except (RuntimeError, subprocess.TimeoutExpired) as problem:
+            print(f"{key} {repeat}: {problem}", file=sys.stderr)  # The next run begins with it, and the lab ends with it.
 
 
 def told_to_end(clients: list[subprocess.Popen]) -> list[subprocess.Popen]:
