@@ -233,7 +233,7 @@ impl<C: ClientSide> Attempt<'_, C> {
             }
             Err(failure) => {
                 worker.put_response(head);
-                let never_acknowledged = exchange.never_acknowledged();
+                let never_acknowledged = exchange.never_acknowledged(&failure);
                 let stale = failure == Failure::Closed && exchange.is_stale();
                 if failure.is_targets() && !stale {
                     report_failure(&worker, self.service, &target, &failure);

@@ -7,7 +7,7 @@
 //! | any | who answered, and what arrived |
 //! | `?ms=300` on any path | the same, after so long |
 //! | `/stream?ms=3000` | a chunk each tenth of a second, for so long |
-//! | `/ws`, a WebSocket | a text frame each tenth of a second, until either side goes |
+//! | `/ws`, a `WebSocket` | a text frame each tenth of a second, until either side goes |
 //!
 //! With [`Options::record`] it notes every request that may not be carried out twice, before it answers.
 //! | `/sick`, `/well` | turns the health check off and on |

@@ -1,4 +1,4 @@
-//! Answers that stay open: a stream of ticks, and a WebSocket that sends them. Who reads them sees a cut at once.
+//! Answers that stay open: a stream of ticks, and a `WebSocket` that sends them. Who reads them sees a cut at once.
 
 use crate::http::{Reader, Request};
 use crate::sha1::sha1;

@@ -1,4 +1,4 @@
-//! SHA-1, for the handshake of WebSockets alone (FIPS 180-4 §6.1): the sample depends on nothing that would bring it.
+//! SHA-1, for the handshake of a `WebSocket` alone (FIPS 180-4 §6.1): the sample depends on nothing that would bring it.
 
 pub(crate) fn sha1(message: &[u8]) -> [u8; 20] {
     let mut padded = message.to_vec();
