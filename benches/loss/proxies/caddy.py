@@ -1,6 +1,6 @@
 """Caddy with dynamic upstreams of A records, asked each second, and `lb_try_duration`. No health checks: active ones are not
-for dynamic upstreams, and passive ones (off by default) count against healthy targets that 2.6 fails to repeat a body for;
-with them it lost four times as much. Changes go to its admin API, which `caddy reload` does."""
+for dynamic upstreams, and passive ones (off by default) count against healthy targets that 2.6 fails to repeat a body for:
+with them it lost less where one replica is stopped or killed, and far more where one is paused, cut off, or all are. Changes go to its admin API, which `caddy reload` does."""
 
 import subprocess
 
