@@ -83,6 +83,23 @@ fn every_endpoint_is_described() {
     }
 }
 
+/// Names of tests are told from other words by their length.
+#[test]
+fn every_test_that_the_page_on_reliability_names_exists() {
+    let page = fs::read_to_string("docs/reliability.md").expect("docs/reliability.md");
+    let sources = ["src", "core", "tests"].iter().flat_map(|folder| files(Path::new(folder), "rs"));
+    let sources: String = sources.map(|path| fs::read_to_string(path).expect("a source")).collect();
+    let mut named = 0;
+    for word in page.split('`').skip(1).step_by(2) {
+        let is_name = word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+        if is_name && word.matches('_').count() >= 4 && !word.starts_with("plimsoll_") {
+            assert!(sources.contains(&format!("fn {word}(")), "docs/reliability.md names {word}, which is no test");
+            named += 1;
+        }
+    }
+    assert!(named > 50, "only {named} tests are named: are they still told from other words?");
+}
+
 #[test]
 fn links_between_pages_lead_somewhere() {
     for page in pages() {

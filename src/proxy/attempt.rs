@@ -269,7 +269,7 @@ impl<C: ClientSide> Attempt<'_, C> {
             }
             Err(failure) => {
                 worker.put_response(head);
-                let never_acknowledged = exchange.never_acknowledged();
+                let never_acknowledged = exchange.never_acknowledged(&failure);
                 let stale = failure == Failure::Closed && exchange.is_stale();
                 if stale {
                     exchange.found_stale();

@@ -14,7 +14,7 @@ pub fn reference_markdown() -> String {
          `10s`, `2h` and `64KiB`, `10MiB`. `null` is as good as no key. Paths are relative to the document's folder.\n\n\
          Where a document in a file has a `gateway` key, `${NAME}` and `${NAME:-default}` are taken from the environment and \
          `${file:PATH}` from a file; `$${` is a literal `${`. In a certificate, `{vault://env/NAME}` works as in Kong. What is \
-         printed back shows the reference, never the value.\n\n\
+         printed back as a document shows the reference, never the value.\n\n\
          *POST* names what `gateway.admin.allow` must hold before `POST /config` may say the key.\n",
     );
     for table in tables() {

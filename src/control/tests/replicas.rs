@@ -2,6 +2,8 @@
 
 use super::fixture::{LIMIT, Teller, body, causes, docker, document, until_causes};
 use crate::control::{Gateway, Running};
+use bytes::Bytes;
+use http_body_util::Full;
 use plimsoll_core::model::{Cause, Causes, Phase, RuntimeHealth};
 use plimsoll_test_support::target::{Behaviour, Target};
 use plimsoll_test_support::wait::until;
@@ -124,6 +126,36 @@ async fn attempts_on_a_replica_that_was_cut_off_are_given_up_at_once() {
     teller.add("two", two.address).change("one", |replica| replica.phase = Phase::Paused).tell();
     let answer = wire.answer_within(Duration::from_secs(2), false).await.unwrap();
     assert_eq!((answer.status, answer.text()), (200, "two".to_owned()));
+    running.drain_and_stop(Duration::ZERO, SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_post_that_a_replica_may_have_is_not_done_again_when_it_is_cut_off() {
+    let (arrived, mut arrives) = tokio::sync::mpsc::channel(1);
+    let one = Target::http1(move |request| {
+        let arrived = arrived.clone();
+        async move {
+            if request.method() == http::Method::POST {
+                arrived.send(()).await.unwrap();
+                std::future::pending::<()>().await;
+            }
+            http::Response::new(Full::new(Bytes::from_static(b"one")))
+        }
+    })
+    .await;
+    let two = Target::answering("two").await;
+    let (mut teller, provider) = docker();
+    teller.add("one", one.address);
+    let running = started(&mut teller, provider).await;
+    until_causes(&running.handle(), "one", Causes::NONE).await;
+    let mut wire = Wire::connect(running.address("http").unwrap()).await.unwrap();
+    // A connection that has answered puts off acknowledging what comes next: the application has it before that is known.
+    wire.send("GET / HTTP/1.1\r\nHost: web.test\r\n\r\n").await.unwrap();
+    assert_eq!(wire.answer_within(SOON, false).await.unwrap().text(), "one");
+    wire.send("POST / HTTP/1.1\r\nHost: web.test\r\nContent-Length: 2\r\n\r\nhi").await.unwrap();
+    arrives.recv().await.unwrap();
+    teller.add("two", two.address).change("one", |replica| replica.phase = Phase::Paused).tell();
+    assert_eq!(wire.answer_within(SOON, false).await.unwrap().status, 502);
     running.drain_and_stop(Duration::ZERO, SOON).await;
 }
 

@@ -114,7 +114,12 @@ impl Http1Exchange {
         self.connection.found_closed();
     }
 
-    pub(super) fn never_acknowledged(&self) -> bool {
+    pub(super) fn never_acknowledged(&self, failure: &Failure) -> bool {
+        // Only an end of the connection tells. On one that has gone silent, a kernel puts acknowledging off by some 40 ms, in
+        // the hope of an answer to send it with, and one that is cut off cannot: its application may have read all of it.
+        if *failure != Failure::Closed {
+            return false;
+        }
         let Some(tcp) = self.connection.stream.tcp() else { return false };
         if self.connection.stream.is_tls() && self.method.is_idempotent() {
             return false;

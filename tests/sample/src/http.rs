@@ -58,6 +58,14 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         Ok(self.from.read_buf(&mut self.buffer).await? > 0)
     }
 
+    /// What follows an upgrade: bytes read ahead, then everything else.
+    pub(crate) async fn bytes(&mut self) -> Result<Vec<u8>> {
+        if self.buffer.is_empty() {
+            self.from.read_buf(&mut self.buffer).await?;
+        }
+        Ok(std::mem::take(&mut self.buffer))
+    }
+
     /// The next request, read whole.
     pub(crate) async fn request(&mut self) -> Result<Request> {
         let end = loop {

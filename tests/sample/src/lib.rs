@@ -6,11 +6,18 @@
 //! |---|---|
 //! | any | who answered, and what arrived |
 //! | `?ms=300` on any path | the same, after so long |
+//! | `/stream?ms=3000` | a chunk each tenth of a second, for so long |
+//! | `/ws`, a `WebSocket` | a text frame each tenth of a second, until either side goes |
+//!
+//! With [`Options::record`] it notes every request that may not be carried out twice, before it answers.
 //! | `/sick`, `/well` | turns the health check off and on |
 //! | `/health` | 200 while well, else 503 |
 
 mod http;
+mod open;
+mod record;
 mod server;
+mod sha1;
 
 pub use http::checksum;
 pub use server::{Options, serve};

@@ -1,7 +1,10 @@
 //! The server: a task a connection, and an end that serves everything that the kernel accepted.
 
 use crate::http::{Reader, Request, checksum};
+use crate::open;
+use crate::record::Record;
 use std::io::Result;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -22,10 +25,13 @@ pub struct Options {
     /// How long it goes on accepting after it was told to stop. Zero: the listener is closed at once, and what the kernel
     /// had accepted is reset.
     pub linger: Duration,
+    /// A folder, for a file that takes the name (`X-Test-Request`) of every POST that was carried out, a line each.
+    pub record: Option<PathBuf>,
 }
 
 struct Replica {
     options: Options,
+    record: Option<Record>,
     well: AtomicBool,
     stopping: watch::Receiver<bool>,
 }
@@ -33,11 +39,12 @@ struct Replica {
 /// Serves until `stop` says true; then goes on for [`Options::linger`], finishes what has begun, and returns.
 ///
 /// # Errors
-/// Where the listener fails.
+/// Where the listener or the record fails.
 pub async fn serve(listener: TcpListener, options: Options, mut stop: watch::Receiver<bool>) -> Result<()> {
     let (told, stopping) = watch::channel(false);
     let linger = options.linger;
-    let replica = Arc::new(Replica { options, well: AtomicBool::new(true), stopping });
+    let record = options.record.as_deref().map(|folder| Record::new(folder, &options.replica)).transpose()?;
+    let replica = Arc::new(Replica { options, record, well: AtomicBool::new(true), stopping });
     // Every connection holds a sender: the receiver ends when the last connection has.
     let (open, mut all_closed) = mpsc::channel::<()>(1);
     let stopped = async {
@@ -89,6 +96,17 @@ async fn connection(mut stream: TcpStream, replica: &Replica) -> Result<()> {
             _ = stopping.wait_for(|stopping| *stopping) => return Ok(()),
         }
         let request = reader.request().await?;
+        if let (Some(record), "POST") = (&replica.record, request.method.as_str()) {
+            record.carried_out(request.field("x-test-request"))?;
+        }
+        let name = &replica.options.replica;
+        if request.path() == "/ws" {
+            return open::websocket(&mut reader, &mut to, &request, name, &mut stopping).await;
+        }
+        if request.path() == "/stream" {
+            open::stream(&mut to, &request, name).await?;
+            continue;
+        }
         let delay_ms = request.delay_ms();
         if delay_ms > 0 {
             tokio::time::sleep(Duration::from_millis(delay_ms)).await;
