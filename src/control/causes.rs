@@ -63,7 +63,7 @@ impl Said {
         if self.readiness == Readiness::Decided {
             changed |= target.clear(Cause::Starting);
         }
-        let cut_off = self.causes.intersects(Causes::CUT_OFF) && !before.intersects(Causes::CUT_OFF);
+        let cut_off = Causes(self.causes.0 & !before.0).intersects(Causes::CUT_OFF);
         (changed, cut_off)
     }
 }

@@ -324,8 +324,19 @@ impl<C: ClientSide> Attempt<'_, C> {
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
+            Poll::Ready(Interrupt::GivenUp) if !self.can_repeat() && self.slot.waits_out_pause() => {
+                wait.armed = None;
+                self.arm(exchange, wait);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
             Poll::Ready(interrupt) => Poll::Ready(Err(self.interrupted(interrupt, exchange))),
         }
+    }
+
+    /// Whether another target may do it again, though this one may have done it.
+    fn can_repeat(&self) -> bool {
+        self.request.head.method.is_idempotent() && self.request.upload.can_repeat()
     }
 
     /// Bounds the wait by what is waited for; begins again whenever something moved.

@@ -8,7 +8,7 @@ use super::request::Request;
 use super::slots::{Interrupt, Slot};
 use super::worker::Worker;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 /// What an answer waits for.
@@ -115,7 +115,12 @@ impl<'a, C: ClientSide> Passing<'a, C> {
             self.waits = Some(waits);
             self.slot.arm(timeout);
         }
-        self.slot.poll(cx).map(|interrupt| interrupted(interrupt, failure))
+        loop {
+            match ready!(self.slot.poll(cx)) {
+                Interrupt::GivenUp if self.slot.waits_out_pause() => self.slot.arm(timeout),
+                interrupt => return Poll::Ready(interrupted(interrupt, failure)),
+            }
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! No timer is armed or dropped per request: arming is a store. So timeouts are true to a tick (100 ms), never early. The
 //! slab also knows which target each attempt is on, so that attempts are given up at once when their target vanishes.
 
-use plimsoll_core::model::Causes;
+use plimsoll_core::model::{Cause, Causes};
 use plimsoll_core::upstream::Target;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -206,6 +206,19 @@ impl Slot {
         if self.entry.interrupt.get() == Some(Interrupt::GivenUp) {
             self.entry.interrupt.set(None);
         }
+    }
+
+    /// Whether what was given up may go on: its target is but paused (or no longer even that), and finishes what it has when
+    /// that is over. The interruption is forgotten then; the wait's bound is to be armed anew.
+    pub(crate) fn waits_out_pause(&self) -> bool {
+        const FOR_GOOD: Causes = Causes::NONE.with(Cause::Disconnected).with(Cause::Gone);
+        let is_there = |target: &Arc<Target>| !target.causes().intersects(FOR_GOOD);
+        let waits = self.entry.interrupt.get() == Some(Interrupt::GivenUp)
+            && self.entry.target.borrow().as_ref().is_some_and(is_there);
+        if waits {
+            self.entry.interrupt.set(None);
+        }
+        waits
     }
 
     /// Says what the connection is doing.

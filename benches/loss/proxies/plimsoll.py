@@ -2,15 +2,12 @@
 
 import json
 import signal
+import subprocess
 from pathlib import Path
 
 from lab import LABEL
 
 from .base import Base, eventually
-
-REFUSED = "cannot hand its sockets"
-"""What the log of a version says that cannot do it."""
-
 
 class Proxy(Base):
     name = "plimsoll"
@@ -32,13 +29,17 @@ class Proxy(Base):
         return [self.VERSION[0], "run", "--config", str(self.folder / "plimsoll.json")]
 
     def upgrade(self) -> str:
-        """USR2, where this version can; then the old process ends when it has drained."""
-        before = self.output().count(REFUSED)
+        """USR2: the new process takes over, then the old one ends when it has drained."""
         self.signal(signal.SIGUSR2)
-        if eventually(1.5, lambda: self.output().count(REFUSED) > before or self.process.poll() is not None):
-            if self.process.poll() is None:
-                return self.restart() + " (this version cannot hand its sockets over)"
+        if not eventually(5, self.successor):
+            return self.restart() + " (the hand-over failed: see its log)"
+        self.pid = self.successor()
         return "USR2"
+
+    def successor(self) -> int:
+        """The process that the present one has started; 0 if there is none."""
+        found = subprocess.run(["pgrep", "--parent", str(self.pid), "plimsoll"], capture_output=True, text=True)
+        return int(found.stdout.split()[0]) if found.stdout else 0
 
 
 def use(binary: Path) -> None:

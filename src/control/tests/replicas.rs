@@ -8,6 +8,7 @@ use plimsoll_core::model::{Cause, Causes, Phase, RuntimeHealth};
 use plimsoll_test_support::target::{Behaviour, Target};
 use plimsoll_test_support::wait::until;
 use plimsoll_test_support::wire::Wire;
+use std::sync::Arc;
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(5);
@@ -154,8 +155,53 @@ async fn a_post_that_a_replica_may_have_is_not_done_again_when_it_is_cut_off() {
     assert_eq!(wire.answer_within(SOON, false).await.unwrap().text(), "one");
     wire.send("POST / HTTP/1.1\r\nHost: web.test\r\nContent-Length: 2\r\n\r\nhi").await.unwrap();
     arrives.recv().await.unwrap();
-    teller.add("two", two.address).change("one", |replica| replica.phase = Phase::Paused).tell();
+    teller.add("two", two.address).change("one", |replica| replica.phase = Phase::Disconnected).tell();
     assert_eq!(wire.answer_within(SOON, false).await.unwrap().status, 502);
+    running.drain_and_stop(Duration::ZERO, SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_paused_replica_has_and_nobody_can_repeat_is_waited_for() {
+    let (arrived, mut arrives) = tokio::sync::mpsc::channel(1);
+    let go = Arc::new(tokio::sync::Semaphore::new(0));
+    let one = Target::http1({
+        let go = Arc::clone(&go);
+        move |request| {
+            let (arrived, go) = (arrived.clone(), Arc::clone(&go));
+            async move {
+                if request.method() == http::Method::POST {
+                    arrived.send(()).await.unwrap();
+                    go.acquire().await.unwrap().forget();
+                }
+                http::Response::new(Full::new(Bytes::from_static(b"one")))
+            }
+        }
+    })
+    .await;
+    let two = Target::answering("two").await;
+    let (mut teller, provider) = docker();
+    teller.add("one", one.address);
+    let running = started(&mut teller, provider).await;
+    let handle = running.handle();
+    until_causes(&handle, "one", Causes::NONE).await;
+    for end in [Phase::Running, Phase::Gone] {
+        let mut wire = Wire::connect(running.address("http").unwrap()).await.unwrap();
+        wire.send("POST / HTTP/1.1\r\nHost: web.test\r\nContent-Length: 2\r\n\r\nhi").await.unwrap();
+        arrives.recv().await.unwrap();
+        teller.add("two", two.address).change("one", |replica| replica.phase = Phase::Paused).tell();
+        until_causes(&handle, "one", Causes::NONE.with(Cause::Paused)).await;
+        assert_eq!(body(&running, "web.test").await, "200 two", "it gets nothing new");
+        assert!(wire.answer_within(Duration::from_millis(300), false).await.is_err(), "still waited for");
+        teller.change("one", |replica| replica.phase = end).tell();
+        if end == Phase::Running {
+            go.add_permits(1);
+            until_causes(&handle, "one", Causes::NONE).await;
+            teller.remove("two").tell();
+            until(LIMIT, "two has gone", async || causes(&handle, "two").is_none()).await;
+        }
+        let status = if end == Phase::Running { 200 } else { 502 };
+        assert_eq!(wire.answer_within(SOON, false).await.unwrap().status, status);
+    }
     running.drain_and_stop(Duration::ZERO, SOON).await;
 }
 
@@ -175,6 +221,6 @@ async fn a_replica_that_flaps_finds_itself() {
     assert!(before.target.causes().has(Cause::Gone), "{:?}", before.target);
     teller.change("one", |replica| replica.phase = Phase::Running).tell();
     until_causes(&handle, "one", Causes::NONE).await;
-    assert!(std::sync::Arc::ptr_eq(&before.target, &known().unwrap().target));
+    assert!(Arc::ptr_eq(&before.target, &known().unwrap().target));
     running.drain_and_stop(Duration::ZERO, SOON).await;
 }

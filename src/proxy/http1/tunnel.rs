@@ -20,7 +20,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::AsyncWrite;
 
@@ -82,7 +82,12 @@ pub(super) async fn upgrade(
         if up.bytes + down.bytes != moved {
             slot.arm(idle);
         }
-        slot.poll(cx).map(|interrupt| Err(interrupted(interrupt, Failure::ReadTimeout)))
+        loop {
+            match ready!(slot.poll(cx)) {
+                Interrupt::GivenUp if slot.waits_out_pause() => slot.arm(idle),
+                interrupt => return Poll::Ready(Err(interrupted(interrupt, Failure::ReadTimeout))),
+            }
+        }
     })
     .await;
     drop(counted);
