@@ -1,6 +1,6 @@
 //! The sample in a container. `sample` serves; `sample health` is its HEALTHCHECK; `sample sick` and `sample well` turn that
 //! off and on. Settings come from the environment:
-//! `PORT` (8000), `SERVICE` (web), `REPLICA` (the host name), `LINGER_MS` (500), `START_MS` (0: listen at once).
+//! `PORT` (8000), `SERVICE` (web), `REPLICA` (the host name), `LINGER_MS` (500), `START_MS` (0: listen at once), `RECORD` (no folder: POSTs are not recorded).
 
 use plimsoll_sample::{Options, serve};
 use std::process::ExitCode;
@@ -29,6 +29,7 @@ async fn main() -> std::io::Result<ExitCode> {
         service: text("SERVICE", "web"),
         replica: text("REPLICA", host.trim()),
         linger: Duration::from_millis(number("LINGER_MS", 500)),
+        record: std::env::var_os("RECORD").map(Into::into),
     };
     serve(TcpListener::bind(format!("0.0.0.0:{port}")).await?, options, stopped).await?;
     Ok(ExitCode::SUCCESS)

@@ -1,7 +1,10 @@
 //! The server: a task a connection, and an end that serves everything that the kernel accepted.
 
 use crate::http::{Reader, Request, checksum};
+use crate::record::Record;
+use crate::stream;
 use std::io::Result;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -22,10 +25,13 @@ pub struct Options {
     /// How long it goes on accepting after it was told to stop. Zero: the listener is closed at once, and what the kernel
     /// had accepted is reset.
     pub linger: Duration,
+    /// A folder, for a file that takes the name (`X-Test-Request`) of every POST that was carried out, a line each.
+    pub record: Option<PathBuf>,
 }
 
 struct Replica {
     options: Options,
+    record: Option<Record>,
     well: AtomicBool,
     stopping: watch::Receiver<bool>,
 }
@@ -33,11 +39,12 @@ struct Replica {
 /// Serves until `stop` says true; then goes on for [`Options::linger`], finishes what has begun, and returns.
 ///
 /// # Errors
-/// Where the listener fails.
+/// Where the listener or the record fails.
 pub async fn serve(listener: TcpListener, options: Options, mut stop: watch::Receiver<bool>) -> Result<()> {
     let (told, stopping) = watch::channel(false);
     let linger = options.linger;
-    let replica = Arc::new(Replica { options, well: AtomicBool::new(true), stopping });
+    let record = options.record.as_deref().map(|folder| Record::new(folder, &options.replica)).transpose()?;
+    let replica = Arc::new(Replica { options, record, well: AtomicBool::new(true), stopping });
     // Every connection holds a sender: the receiver ends when the last connection has.
     let (open, mut all_closed) = mpsc::channel::<()>(1);
     let stopped = async {
@@ -89,12 +96,22 @@ async fn connection(mut stream: TcpStream, replica: &Replica) -> Result<()> {
             _ = stopping.wait_for(|stopping| *stopping) => return Ok(()),
         }
         let request = reader.request().await?;
-        let delay_ms = request.delay_ms();
-        if delay_ms > 0 {
+        if let (Some(record), "POST") = (&replica.record, request.method.as_str()) {
+            record.carried_out(request.field("x-test-request"))?;
+        }
+        if !request.field("upgrade").is_empty() {
+            return stream::echo(&mut reader, &mut to, &replica.options.replica).await;
+        }
+        let delay_ms = request.number("ms");
+        if delay_ms > 0 && request.path() != "/events" {
             tokio::time::sleep(Duration::from_millis(delay_ms)).await;
         }
         let last = *replica.stopping.borrow() || request.field("connection").eq_ignore_ascii_case("close");
-        to.write_all(answer(&request, replica, last).as_bytes()).await?;
+        match request.path() {
+            "/bytes" => stream::bytes(&request, &mut to, &replica.options.replica, last).await?,
+            "/events" => stream::events(&request, &mut to, &replica.options.replica, last).await?,
+            _ => to.write_all(answer(&request, replica, last).as_bytes()).await?,
+        }
         if last {
             return to.shutdown().await;
         }

@@ -51,7 +51,7 @@ impl Target {
     /// The sample server, which says who answered and what arrived.
     pub async fn sample(service: &str, replica: &str) -> Self {
         let linger = Duration::from_millis(500);
-        let options = Options { service: service.to_owned(), replica: replica.to_owned(), linger };
+        let options = Options { service: service.to_owned(), replica: replica.to_owned(), linger, record: None };
         Self::start(move |listener, _, stop| async move {
             plimsoll_sample::serve(listener, options, stop).await.expect("the sample serves");
         })
