@@ -27,10 +27,11 @@ impl Request {
         self.target.split('?').next().unwrap_or_default()
     }
 
-    /// The value of `ms=` in the query, 0 where there is none.
-    pub(crate) fn delay_ms(&self) -> u64 {
+    /// The value of `NAME=` in the query, 0 where there is none.
+    pub(crate) fn number(&self, name: &str) -> u64 {
         let query = self.target.split_once('?').map_or("", |(_, query)| query);
-        query.split('&').find_map(|pair| pair.strip_prefix("ms=")).and_then(|ms| ms.parse().ok()).unwrap_or(0)
+        let value = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+        value.and_then(|value| value.parse().ok()).unwrap_or(0)
     }
 }
 
@@ -145,6 +146,18 @@ impl<R: AsyncRead + Unpin> Reader<R> {
 #[must_use]
 pub fn checksum(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// Bytes that depend on `seed` alone (xorshift64*), so that whoever knows it can check every one of a long answer.
+pub fn generated(seed: u64) -> impl Iterator<Item = u8> {
+    let mut state = seed | 1 << 63;
+    std::iter::repeat_with(move || {
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        state.wrapping_mul(0x2545_f491_4f6c_dd1d).to_le_bytes()
+    })
+    .flatten()
 }
 
 fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {

@@ -12,12 +12,18 @@
 //! With [`Options::record`] it notes every request that may not be carried out twice, before it answers.
 //! | `/sick`, `/well` | turns the health check off and on |
 //! | `/health` | 200 while well, else 503 |
+//! | `/bytes?n=5&seed=7` | so many bytes that [`generated`] gives for the seed |
+//! | `/events?n=5&ms=100` | so many events, one after so long: an answer in chunks whose last field is a trailer |
+//! | any, with `Upgrade` | 101, then every byte comes back |
+//!
+//! With [`Options::record`] it notes every request that may not be carried out twice, before it answers.
 
 mod http;
 mod open;
 mod record;
 mod server;
 mod sha1;
+mod stream;
 
-pub use http::checksum;
+pub use http::{checksum, generated};
 pub use server::{Options, serve};

@@ -19,7 +19,7 @@ pub(crate) async fn stream<W: AsyncWrite + Unpin>(to: &mut W, request: &Request,
         "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\nX-Replica: {replica}\r\n\r\n"
     );
     to.write_all(head.as_bytes()).await?;
-    let mut left = Duration::from_millis(request.delay_ms());
+    let mut left = Duration::from_millis(request.number("ms"));
     while !left.is_zero() {
         to.write_all(b"5\r\ntick\n\r\n").await?;
         tokio::time::sleep(TICK.min(left)).await;

@@ -3,6 +3,7 @@
 use crate::http::{Reader, Request, checksum};
 use crate::open;
 use crate::record::Record;
+use crate::stream;
 use std::io::Result;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -107,12 +108,19 @@ async fn connection(mut stream: TcpStream, replica: &Replica) -> Result<()> {
             open::stream(&mut to, &request, name).await?;
             continue;
         }
-        let delay_ms = request.delay_ms();
-        if delay_ms > 0 {
+        if !request.field("upgrade").is_empty() {
+            return stream::echo(&mut reader, &mut to, name).await;
+        }
+        let delay_ms = request.number("ms");
+        if delay_ms > 0 && request.path() != "/events" {
             tokio::time::sleep(Duration::from_millis(delay_ms)).await;
         }
         let last = *replica.stopping.borrow() || request.field("connection").eq_ignore_ascii_case("close");
-        to.write_all(answer(&request, replica, last).as_bytes()).await?;
+        match request.path() {
+            "/bytes" => stream::bytes(&request, &mut to, &replica.options.replica, last).await?,
+            "/events" => stream::events(&request, &mut to, &replica.options.replica, last).await?,
+            _ => to.write_all(answer(&request, replica, last).as_bytes()).await?,
+        }
         if last {
             return to.shutdown().await;
         }

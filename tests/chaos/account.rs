@@ -1,0 +1,229 @@
+//! Where every request ended up, by the rules of the table in `main.rs`.
+
+use crate::schedule::{Kind, Request};
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How many losses are kept and printed one by one.
+const PRINTED: usize = 40;
+
+/// What a client saw.
+#[derive(Debug)]
+#[expect(dead_code, reason = "the words are printed where a request is lost")]
+pub(crate) enum Outcome {
+    /// Every byte as it should be, after an answer with this status.
+    Right(u16),
+    /// An answer that was not asked for: its status and body.
+    Answered(u16, String),
+    /// An answer that began, with this status, and did not end.
+    Cut(u16, String),
+    /// A wrong answer, in whole.
+    Wrong(String),
+    /// Nothing.
+    None(String),
+}
+
+/// One that was answered neither right nor for a stated reason.
+#[derive(Debug)]
+pub(crate) struct Lost {
+    request: Request,
+    started: Instant,
+    ended: Instant,
+    outcome: Outcome,
+}
+
+#[derive(Default)]
+struct Books {
+    sent: u64,
+    right: BTreeMap<Kind, u64>,
+    /// By reason.
+    excused: BTreeMap<(&'static str, Kind), u64>,
+    lost: u64,
+    kept: Vec<Lost>,
+    /// Statuses as clients saw them, for the gateway's own account to be held against.
+    statuses: BTreeMap<u16, u64>,
+    slowest: BTreeMap<Kind, Duration>,
+    /// By number: 1 for a POST that was answered right.
+    posts: Vec<u8>,
+    /// From when to when replicas lost what they had in hand; `None`: they still do.
+    kills: Vec<(Instant, Option<Instant>)>,
+}
+
+/// The books of a run.
+pub(crate) struct Account {
+    started: Instant,
+    books: Mutex<Books>,
+}
+
+impl Account {
+    pub(crate) fn new() -> Self {
+        Self { started: Instant::now(), books: Mutex::default() }
+    }
+
+    /// From now on replicas lose everything that they have in hand, until the kill is over.
+    pub(crate) fn kill(self: &Arc<Self>) -> Kill {
+        let mut books = self.books.lock();
+        books.kills.push((Instant::now(), None));
+        Kill { account: Arc::clone(self), number: books.kills.len() - 1 }
+    }
+
+    pub(crate) fn sent(&self) {
+        self.books.lock().sent += 1;
+    }
+
+    /// Books a request that has ended.
+    pub(crate) fn ended(&self, request: &Request, started: Instant, outcome: Outcome) {
+        let ended = Instant::now();
+        let mut books = self.books.lock();
+        if let Outcome::Right(status) | Outcome::Answered(status, _) | Outcome::Cut(status, _) = &outcome {
+            *books.statuses.entry(*status).or_default() += 1;
+        }
+        if let Outcome::Right(_) = outcome {
+            *books.right.entry(request.kind).or_default() += 1;
+            let slowest = books.slowest.entry(request.kind).or_default();
+            *slowest = (*slowest).max(ended - started);
+            if request.kind.is_post() {
+                let at = request.number as usize;
+                let length = books.posts.len().max(at + 1);
+                books.posts.resize(length, 0);
+                books.posts[at] = 1;
+            }
+            return;
+        }
+        let killed = books.kills.iter().any(|(from, to)| to.is_none_or(|to| started <= to) && *from <= ended);
+        if let Some(reason) = excuse(request, &outcome, killed) {
+            *books.excused.entry((reason, request.kind)).or_default() += 1;
+            return;
+        }
+        books.lost += 1;
+        let lost = Lost { request: *request, started, ended, outcome };
+        eprintln!("LOST {}", lost.since(self.started));
+        if books.kept.len() < PRINTED {
+            books.kept.push(lost);
+        }
+    }
+
+    pub(crate) fn open(&self) -> u64 {
+        let books = self.books.lock();
+        books.sent - books.right.values().sum::<u64>() - books.excused.values().sum::<u64>() - books.lost
+    }
+
+    pub(crate) fn lost(&self) -> u64 {
+        self.books.lock().lost
+    }
+
+    pub(crate) fn excused(&self) -> u64 {
+        self.books.lock().excused.values().sum()
+    }
+
+    pub(crate) fn right(&self, kind: Kind) -> u64 {
+        self.books.lock().right.get(&kind).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn statuses(&self) -> BTreeMap<u16, u64> {
+        self.books.lock().statuses.clone()
+    }
+
+    /// What is wrong with the replicas' own record of the POSTs that they carried out.
+    pub(crate) fn against(&self, carried_out: &BTreeMap<u32, u32>) -> Vec<String> {
+        let books = self.books.lock();
+        let twice = carried_out.iter().filter(|(_, times)| **times > 1);
+        let twice = twice.map(|(number, times)| format!("POST {number} was carried out {times} times"));
+        let answered = books.posts.iter().zip(0_u32..).filter(|(right, _)| **right == 1).map(|(_, number)| number);
+        let never = answered.filter(|number| !carried_out.contains_key(number));
+        let never = never.map(|number| format!("POST {number} was answered and never carried out"));
+        twice.chain(never).collect()
+    }
+}
+
+/// While it lives, a replica's end excuses what it had in hand.
+pub(crate) struct Kill {
+    account: Arc<Account>,
+    number: usize,
+}
+
+impl Drop for Kill {
+    fn drop(&mut self) {
+        if let Some((_, to)) = self.account.books.lock().kills.get_mut(self.number) {
+            *to = Some(Instant::now());
+        }
+    }
+}
+
+/// The table: why a request may have failed.
+fn excuse(request: &Request, outcome: &Outcome, killed: bool) -> Option<&'static str> {
+    match outcome {
+        Outcome::Cut(..) if killed => Some("cut: its replica was killed"),
+        Outcome::Answered(502, _) if killed && request.kind.is_post() => Some("502: its replica was killed with it"),
+        _ => None,
+    }
+}
+
+impl Lost {
+    fn since(&self, start: Instant) -> String {
+        let Self { request, started, ended, outcome } = self;
+        let (at, took) = ((*started - start).as_millis(), (*ended - *started).as_millis());
+        format!("at {at} ms, after {took} ms: {request:?}: {outcome:?}")
+    }
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let books = self.books.lock();
+        let right: u64 = books.right.values().sum();
+        let excused: u64 = books.excused.values().sum();
+        let (sent, lost) = (books.sent, books.lost);
+        write!(f, "{sent} sent, {right} right, {excused} failed for a stated reason, {lost} lost; slowest")?;
+        for (kind, slowest) in &books.slowest {
+            write!(f, " {kind:?} {} ms", slowest.as_millis())?;
+        }
+        for ((reason, kind), count) in &books.excused {
+            write!(f, "\n  {count} × {kind:?} {reason}")?;
+        }
+        for lost in &books.kept {
+            write!(f, "\n  LOST {}", lost.since(self.started))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(kind: Kind) -> Request {
+        Request { kind, ..Request::of(0, 0) }
+    }
+
+    #[test]
+    fn a_kill_excuses_what_was_in_the_replicas_hands_and_nothing_else_does() {
+        let (answered, cut) = (|status| Outcome::Answered(status, String::new()), || Outcome::Cut(200, String::new()));
+        let check = |kind, outcome, killed, excused: bool| {
+            assert_eq!(excuse(&request(kind), &outcome, killed).is_some(), excused, "{kind:?} {outcome:?} {killed}");
+        };
+        check(Kind::Post, answered(502), true, true);
+        check(Kind::Post, answered(502), false, false);
+        check(Kind::Get, answered(502), true, false);
+        check(Kind::Post, answered(503), true, false);
+        check(Kind::Download, cut(), true, true);
+        check(Kind::Download, cut(), false, false);
+        check(Kind::Post, Outcome::None(String::new()), true, false);
+        check(Kind::Get, Outcome::Wrong(String::new()), true, false);
+    }
+
+    #[test]
+    fn a_post_is_carried_out_once_if_it_was_answered_and_never_twice() {
+        let account = Account::new();
+        for number in 1..=2 {
+            let request = Request { number, ..request(Kind::Post) };
+            account.ended(&request, Instant::now(), Outcome::Right(200));
+        }
+        assert_eq!(account.against(&BTreeMap::from([(1, 1), (2, 1), (3, 1)])), [""; 0]);
+        assert_eq!(account.against(&BTreeMap::from([(1, 1), (2, 2)])), ["POST 2 was carried out 2 times"]);
+        assert_eq!(account.against(&BTreeMap::from([(1, 1)])), ["POST 2 was answered and never carried out"]);
+    }
+}

@@ -1,0 +1,225 @@
+//! Does what the schedule says.
+
+use crate::account::Account;
+use crate::document::Document;
+use crate::fleet::Fleet;
+use crate::schedule::{Act, Step};
+use plimsoll_test_support::gateway::Gateway;
+use plimsoll_test_support::wait::until;
+use rustix::process::Signal;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// 60 s: for replicas to be well again. A process that was killed again and again is started later and later.
+const WELL_MAX: Duration = Duration::from_secs(60);
+/// 15 s: for a document to be read.
+const READ_MAX: Duration = Duration::from_secs(15);
+/// 200 ms: from an engine's word that a container is dead or paused until the gateway has heard of it.
+const HEARD: Duration = Duration::from_millis(200);
+/// 100 ms: from KILL until a process's sockets are closed, on a busy machine. What comes to them meanwhile dies with it.
+const DYING: Duration = Duration::from_millis(100);
+/// The upstream that all of it is about.
+pub(crate) const UPSTREAM: &str = "web";
+
+/// The gateway, its replicas, and who does things to them. Dropped in this order: the gateway goes before containers.
+pub(crate) struct Scene {
+    pub(crate) gateway: Gateway,
+    pub(crate) fleet: Fleet,
+    pub(crate) document: Document,
+    pub(crate) account: Arc<Account>,
+}
+
+impl Scene {
+    pub(crate) async fn perform(&mut self, step: &Step) {
+        match step.act {
+            Act::Kill { who } => self.kill(&self.one(who)).await,
+            Act::KillAll => self.kill(&self.fleet.living()).await,
+            Act::Pause { who, pause_ms } => self.pause(&self.one(who), pause_ms).await,
+            Act::Scale { replicas } => self.scale(replicas).await,
+            Act::Nobody { pause_ms } => self.nobody(pause_ms).await,
+            Act::Recreate => match &mut self.fleet {
+                Fleet::Containers(containers) => containers.recreate().await,
+                Fleet::Processes(_) => {
+                    self.document.release += 1;
+                    self.rewrite().await;
+                }
+            },
+            Act::Reload { algorithm, timeout_s, listener, routes } => {
+                self.document = Document { algorithm, timeout_s, listener, routes, ..self.document.clone() };
+                self.rewrite().await;
+            }
+            Act::Broken { kind } => self.break_document(kind).await,
+            Act::Hup => self.reread().await,
+            Act::Post { algorithm } => self.post(algorithm).await,
+            Act::Unhealthy { who, pause_ms } => self.take_out(who, pause_ms).await,
+            Act::Restart { .. } | Act::RestartAll | Act::Remove { .. } | Act::Disconnect { .. } => {
+                self.perform_on_containers(step.act).await;
+            }
+        }
+        if step.settle {
+            self.settle().await;
+        }
+    }
+
+    /// What an engine alone can do.
+    async fn perform_on_containers(&mut self, act: Act) {
+        let living = self.fleet.living();
+        let Fleet::Containers(containers) = &mut self.fleet else { unreachable!("it is in no schedule of processes") };
+        let one = |who: u8| living[usize::from(who) % living.len()].clone();
+        match act {
+            Act::Restart { who } => containers.run("restart", &[one(who)]).await,
+            Act::RestartAll => containers.run("restart", &living).await,
+            Act::Remove { who } => {
+                let kill = self.account.kill();
+                containers.remove(&one(who)).await;
+                sleep(HEARD).await;
+                drop(kill);
+                containers.add().await;
+            }
+            Act::Disconnect { who, pause_ms } => {
+                let kill = self.account.kill();
+                containers.network("disconnect", &one(who)).await;
+                sleep(HEARD).await;
+                drop(kill);
+                sleep(Duration::from_millis(pause_ms)).await;
+                containers.network("connect", &one(who)).await;
+            }
+            _ => unreachable!("it is done elsewhere"),
+        }
+    }
+
+    /// Waits until all replicas are well.
+    pub(crate) async fn settle(&self) {
+        self.gateway.healthy(WELL_MAX, UPSTREAM, self.document.replicas.into()).await;
+    }
+
+    /// One of those that live, if any does.
+    fn one(&self, who: u8) -> Vec<String> {
+        let living = self.fleet.living();
+        let at = usize::from(who) % living.len().max(1);
+        living.into_iter().skip(at).take(1).collect()
+    }
+
+    async fn kill(&self, names: &[String]) {
+        let kill = self.account.kill();
+        match &self.fleet {
+            // The gateway starts them again.
+            Fleet::Processes(processes) => {
+                processes.signal(names, Signal::KILL);
+                sleep(DYING).await;
+            }
+            Fleet::Containers(containers) => {
+                containers.run("kill", names).await;
+                sleep(HEARD).await;
+                drop(kill);
+                containers.run("start", names).await;
+            }
+        }
+    }
+
+    /// What it has in hand is answered later, or elsewhere.
+    async fn pause(&self, names: &[String], pause_ms: u64) {
+        let pause = Duration::from_millis(pause_ms);
+        match &self.fleet {
+            Fleet::Processes(processes) => {
+                processes.signal(names, Signal::STOP);
+                sleep(pause).await;
+                processes.signal(names, Signal::CONT);
+            }
+            Fleet::Containers(containers) => {
+                containers.run("pause", names).await;
+                sleep(pause).await;
+                containers.run("unpause", names).await;
+            }
+        }
+    }
+
+    async fn scale(&mut self, replicas: u8) {
+        self.document.replicas = replicas;
+        match &mut self.fleet {
+            Fleet::Processes(_) => self.rewrite().await,
+            Fleet::Containers(containers) => containers.scale(replicas).await,
+        }
+    }
+
+    async fn nobody(&mut self, pause_ms: u64) {
+        let pause = Duration::from_millis(pause_ms);
+        if let Fleet::Containers(containers) = &self.fleet {
+            containers.run("stop", &containers.names()).await;
+            sleep(pause).await;
+            return containers.run("start", &containers.names()).await;
+        }
+        let replicas = self.document.replicas;
+        self.scale(0).await;
+        sleep(pause).await;
+        self.scale(replicas).await;
+    }
+
+    async fn rewrite(&self) {
+        let (path, text) = (self.gateway.document_path(), self.document.file());
+        if std::fs::read_to_string(path).is_ok_and(|written| written == text) {
+            // What says the same is not read again by itself.
+            return self.reread().await;
+        }
+        self.gateway.rewrite(&text).await;
+        self.assert_read().await;
+    }
+
+    async fn reread(&self) {
+        let before = self.stamp().await;
+        self.gateway.signal(Signal::HUP);
+        until(READ_MAX, "the document to be read again", async || self.stamp().await != before).await;
+        self.assert_read().await;
+    }
+
+    /// What changes with every reload: the time alone has whole seconds.
+    async fn stamp(&self) -> [Option<f64>; 2] {
+        [
+            self.gateway.metric("plimsoll_config_last_reload_timestamp_seconds", &[]).await,
+            self.gateway.metric("plimsoll_config_generation", &[]).await,
+        ]
+    }
+
+    async fn assert_read(&self) {
+        let read = self.gateway.metric("plimsoll_config_last_reload_successful", &[]).await;
+        assert_eq!(read, Some(1.0), "a good document was refused");
+    }
+
+    async fn post(&mut self, algorithm: u8) {
+        self.document.algorithm = algorithm;
+        let answer = self.gateway.admin("POST", "/config", &self.document.posted()).await.expect("an answer");
+        assert_eq!(answer.status, 201, "POST /config: {}", answer.text());
+        sleep(Duration::from_millis(100)).await;
+        // The last one said wins; from here on the file says the same.
+        self.rewrite().await;
+    }
+
+    async fn break_document(&self, kind: u8) {
+        let shown = async || self.gateway.admin("GET", "/snapshot", "").await.map(|answer| answer.text());
+        let before = shown().await.expect("an answer");
+        self.gateway.rewrite(&self.document.broken(kind)).await;
+        let read = self.gateway.metric("plimsoll_config_last_reload_successful", &[]).await;
+        assert_eq!(read, Some(0.0), "a broken document was taken:\n{}", self.document.broken(kind));
+        assert_eq!(shown().await, Some(before), "a broken document changed something");
+        self.rewrite().await;
+    }
+
+    /// One of several, since the last one that is there would be missed.
+    async fn take_out(&self, who: u8, pause_ms: u64) {
+        self.settle().await;
+        let living = self.fleet.living();
+        if living.len() < 2 {
+            return;
+        }
+        let name = &living[usize::from(who) % living.len()];
+        let put = async |state: &str| {
+            let path = format!("/upstreams/{UPSTREAM}/targets/{name}/{state}");
+            let answer = self.gateway.admin("PUT", &path, "").await.expect("an answer");
+            assert!(answer.status < 300, "PUT {path}: {} {}", answer.status, answer.text());
+        };
+        put("unhealthy").await;
+        sleep(Duration::from_millis(pause_ms)).await;
+        put("healthy").await;
+    }
+}

@@ -1,0 +1,42 @@
+//! The replicas: local processes that the gateway starts, or containers of an engine.
+
+mod containers;
+mod processes;
+
+pub(crate) use containers::Containers;
+pub(crate) use processes::Processes;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Either.
+pub(crate) enum Fleet {
+    Processes(Processes),
+    Containers(Containers),
+}
+
+impl Fleet {
+    /// The names of those that live.
+    pub(crate) fn living(&self) -> Vec<String> {
+        match self {
+            Self::Processes(processes) => processes.living(),
+            Self::Containers(containers) => containers.names(),
+        }
+    }
+
+    /// How often each POST was carried out, by its number, over all lives of all replicas.
+    pub(crate) fn carried_out(&self) -> BTreeMap<u32, u32> {
+        let folder: &Path = match self {
+            Self::Processes(processes) => &processes.record,
+            Self::Containers(containers) => &containers.record,
+        };
+        let mut times = BTreeMap::new();
+        for entry in std::fs::read_dir(folder).expect("the record's folder").flatten() {
+            let record = std::fs::read_to_string(entry.path()).expect("a record");
+            for number in record.lines().filter_map(|line| line.parse().ok()) {
+                *times.entry(number).or_default() += 1;
+            }
+        }
+        times
+    }
+}

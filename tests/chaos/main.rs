@@ -1,0 +1,33 @@
+//! The real gateway with real replicas under mixed traffic, while things happen to them: killed, paused, scaled, replaced,
+//! taken out, and documents that change. What is sent when and what is done when is a pure function of a seed. Every request
+//! is accounted for: *right*, *failed for a stated reason*, or *lost*, of which there must be none.
+//!
+//! | what happens | what may fail |
+//! |---|---|
+//! | nothing, or anything that the gateway does itself or is told of: scaling, replacing, stopping in good order, reloads good and bad, a target taken out by hand | nothing |
+//! | nobody is home for a while | nothing: requests are held |
+//! | a replica is paused, or loses its network and gets it back | nothing: answers come later |
+//! | a replica is killed | an answer of its that had begun is cut; a POST that it had taken gets 502. What was not under way at that very moment, and any GET whose answer had not begun, is answered right |
+//! | clients misbehave | nothing of others |
+//!
+//! Always: every byte of every answer is right, no POST is carried out twice and none that was answered was not, no answer takes
+//! longer than 20 s. In the end nothing is left under way, the gateway's counters agree with the clients' books, memory
+//! and descriptors are level, and it ends in good order.
+//!
+//! `PLIMSOLL_CHAOS_SECONDS`: for so long; `PLIMSOLL_SEED`: what a failed run printed. Times are those of the machine: a
+//! replay does the same things in the same order at about the same moments.
+
+#![expect(clippy::expect_used, clippy::print_stderr, reason = "a test may stop, and prints its figures")]
+
+mod account;
+mod acts;
+mod checks;
+mod document;
+mod fleet;
+mod http1;
+mod http2;
+mod noise;
+mod replica;
+mod run;
+mod schedule;
+mod traffic;

@@ -1,0 +1,138 @@
+//! One run from its seed to its verdict.
+
+use crate::account::Account;
+use crate::acts::Scene;
+use crate::checks::{Before, all_counted};
+use crate::document::{Document, Source};
+use crate::fleet::{Containers, Fleet, Processes};
+use crate::schedule::{Runtime, steps};
+use crate::traffic::{Doors, HOST, Traffic};
+use plimsoll_test_support::docker::{Lab, available};
+use plimsoll_test_support::gateway::{Gateway, Start};
+use plimsoll_test_support::target::Target;
+use plimsoll_test_support::tls::Authority;
+use rustix::process::Signal;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
+
+/// What a run takes where nobody says otherwise, in seconds.
+const SECONDS: u64 = 60;
+/// Replicas at the start.
+const REPLICAS: u8 = 3;
+/// For a gateway without traffic to end.
+const END_MAX: Duration = Duration::from_secs(20);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn processes_in_chaos_lose_nothing() {
+    let plan = Plan::new("processes_in_chaos_lose_nothing");
+    let record = tempfile::tempdir().expect("a folder");
+    let source = Source::Processes(record.path().to_owned());
+    let fleet = Fleet::Processes(Processes { record: record.path().to_owned() });
+    plan.run(Runtime::Processes, source, fleet).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn containers_in_chaos_lose_nothing() {
+    let Some(engine) = available().await else { return };
+    let plan = Plan::new("containers_in_chaos_lose_nothing");
+    let record = tempfile::tempdir().expect("a folder");
+    let mut containers = Containers::new(Lab::new(engine).await, record.path()).await;
+    containers.scale(REPLICAS).await;
+    let source = Source::Containers {
+        provider: containers.lab.provider(),
+        found_by: format!("project: {}, service: web", containers.lab.id),
+    };
+    plan.run(Runtime::Containers, source, Fleet::Containers(containers)).await;
+}
+
+/// The seed, for how long, and how far it has come: what a failed run prints, however it fails.
+struct Plan {
+    test: &'static str,
+    seed: u64,
+    seconds: u64,
+    step: AtomicU32,
+}
+
+impl Plan {
+    fn new(test: &'static str) -> Self {
+        let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse().ok());
+        let seed = number("PLIMSOLL_SEED").unwrap_or_else(|| fastrand::u64(..));
+        let seconds = number("PLIMSOLL_CHAOS_SECONDS").unwrap_or(SECONDS);
+        eprintln!("PLIMSOLL_SEED={seed}, for {seconds} s");
+        Self { test, seed, seconds, step: AtomicU32::new(0) }
+    }
+
+    async fn run(self, runtime: Runtime, source: Source, fleet: Fleet) {
+        let noise = Target::sample("noise", "noise").await;
+        let authority = Authority::new();
+        let document = Document {
+            source,
+            replicas: REPLICAS,
+            release: 1,
+            algorithm: 0,
+            timeout_s: 60,
+            listener: false,
+            routes: 0,
+            identity: authority.identity(&[HOST]),
+            noise: noise.address.port(),
+        };
+        let binary = Path::new(env!("CARGO_BIN_EXE_plimsoll"));
+        let gateway = Gateway::start(Start { binary, document: document.file(), namespace: None }).await;
+        let account = Arc::new(Account::new());
+        let mut scene = Scene { gateway, fleet, document, account: Arc::clone(&account) };
+        scene.settle().await;
+        let https = scene.gateway.listener("https").await.expect("it listens");
+        let doors = Doors { http: scene.gateway.http, https, trust: authority.client(&["h2"]) };
+        let before = Before::of(&scene).await;
+        let traffic = Traffic::start(self.seed, doors, Arc::clone(&account));
+        self.act(runtime, &mut scene).await;
+        scene.settle().await;
+        traffic.stop().await;
+        all_counted(&scene, &account).await;
+        let mut wrong = before.against(&scene).await;
+        eprintln!("{account}");
+        scene.gateway.signal(Signal::TERM);
+        let status = scene.gateway.ended(END_MAX).await;
+        if !status.success() {
+            wrong.push(format!("the gateway ended with {status}"));
+        }
+        if account.lost() > 0 {
+            wrong.push(format!("{} requests were lost", account.lost()));
+        }
+        if account.open() > 0 {
+            wrong.push(format!("{} requests ended nowhere", account.open()));
+        }
+        assert!(wrong.is_empty(), "{}\n{account}\n{}", wrong.join("\n"), scene.gateway.log());
+    }
+
+    async fn act(&self, runtime: Runtime, scene: &mut Scene) {
+        let begin = Instant::now();
+        let end = Duration::from_secs(self.seconds);
+        for step in steps(self.seed, runtime) {
+            let due = Duration::from_millis(step.due_ms);
+            if due.max(begin.elapsed()) > end {
+                return sleep_until(begin + end).await;
+            }
+            sleep_until(begin + due).await;
+            eprintln!("{} ms: {step:?}", begin.elapsed().as_millis());
+            self.step.store(step.number, Ordering::Relaxed);
+            scene.perform(&step).await;
+        }
+    }
+}
+
+impl Drop for Plan {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let Self { test, seed, seconds, step } = self;
+            let step = step.load(Ordering::Relaxed);
+            eprintln!(
+                "failed after step {step} began; again: PLIMSOLL_SEED={seed} PLIMSOLL_CHAOS_SECONDS={seconds} \
+                 cargo test --profile ci --test chaos -- {test} --nocapture"
+            );
+        }
+    }
+}
