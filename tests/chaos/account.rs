@@ -120,6 +120,10 @@ impl Account {
         self.books.lock().excused.values().sum()
     }
 
+    pub(crate) fn excused_of(&self, kind: Kind) -> u64 {
+        self.books.lock().excused.iter().filter(|((_, of), _)| *of == kind).map(|(_, count)| count).sum()
+    }
+
     pub(crate) fn right(&self, kind: Kind) -> u64 {
         self.books.lock().right.get(&kind).copied().unwrap_or_default()
     }
