@@ -15,17 +15,14 @@ const SETS_BITS: u32 = 13;
 /// All of it.
 pub(crate) struct Clients {
     sets: OnceLock<Box<[Mutex<ClientSet>]>>,
-    /// Two secrets of this process: which clients share a set cannot be worked out from outside.
-    mask: u64,
-    factor: u64,
+    /// Keyed: which clients share a set cannot be worked out from outside.
+    hash: RandomState,
     forgotten: AtomicU64,
 }
 
 impl Default for Clients {
     fn default() -> Self {
-        let random = RandomState::new();
-        let (mask, factor) = (random.hash_one(0), random.hash_one(1) | 1);
-        Self { sets: OnceLock::new(), mask, factor, forgotten: AtomicU64::new(0) }
+        Self { sets: OnceLock::new(), hash: RandomState::new(), forgotten: AtomicU64::new(0) }
     }
 }
 
@@ -36,8 +33,7 @@ impl Clients {
     /// It is used up; when there is one again.
     pub(crate) fn take(&self, client: ClientKey, rate: &Rate, now_ns: u64) -> Result<(), Duration> {
         let sets = self.sets.get_or_init(|| (0..1 << SETS_BITS).map(|_| Mutex::default()).collect());
-        // Multiply and shift: the upper bits depend on all of the key.
-        let index = (client.bits() ^ self.mask).wrapping_mul(self.factor) >> (u64::BITS - SETS_BITS);
+        let index = self.hash.hash_one(client.bits()) >> (u64::BITS - SETS_BITS);
         let Some(set) = usize::try_from(index).ok().and_then(|index| sets.get(index)) else { return Ok(()) };
         let taken = set.lock().take(client, rate, now_ns);
         if taken.forgot {

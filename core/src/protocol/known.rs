@@ -25,6 +25,7 @@ pub enum Known {
     UserAgent,
     Accept,
     Cookie,
+    Forwarded,
     XForwardedFor,
     XForwardedProto,
     XForwardedHost,
@@ -57,6 +58,7 @@ impl Known {
             (4, b'd') => one(name, b"date", Self::Date),
             (5, b'p') => one(name, b"proxy", Self::Proxy),
             (6, b'a') => one(name, b"accept", Self::Accept),
+            (9, b'f') => one(name, b"forwarded", Self::Forwarded),
             (6, b'c') => one(name, b"cookie", Self::Cookie),
             (6, b's') => one(name, b"server", Self::Server),
             (6, b'e') => one(name, b"expect", Self::Expect),
@@ -126,7 +128,7 @@ mod tests {
     #[test]
     fn names_are_known_in_any_case_and_underscored_ones_for_what_they_are() {
         let check = |name: &str, known| assert_eq!(Known::of(name.as_bytes()), known, "{name}");
-        let names: [(&str, Known); 25] = [
+        let names: [(&str, Known); 26] = [
             ("te", Known::Te),
             ("via", Known::Via),
             ("host", Known::Host),
@@ -138,6 +140,7 @@ mod tests {
             ("expect", Known::Expect),
             ("upgrade", Known::Upgrade),
             ("trailer", Known::Trailer),
+            ("forwarded", Known::Forwarded),
             ("x-real-ip", Known::XRealIp),
             ("user-agent", Known::UserAgent),
             ("connection", Known::Connection),

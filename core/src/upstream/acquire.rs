@@ -56,6 +56,8 @@ impl Upstream {
             taken => taken,
         };
         match taken {
+            // What is built now may use all of them.
+            Err(Out::Empty) if pool.options().outlier.is_some() && self.is_changing() => Acquired::Tried { version },
             Ok(inflight) if limited => Acquired::Got(inflight.passed_on_by(self.me())),
             taken => self.said(&pool, taken, ask.now),
         }

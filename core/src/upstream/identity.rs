@@ -100,6 +100,11 @@ impl Upstream {
         self.changed.swap(false, Ordering::SeqCst)
     }
 
+    /// Whether the control plane has yet to take note of a change.
+    pub(super) fn is_changing(&self) -> bool {
+        self.changed.load(Ordering::SeqCst)
+    }
+
     /// The upstream was removed: waiting requests are sent away, with [`WaitOver::Closed`](super::WaitOver::Closed), and
     /// nothing can be picked until a pool is published. Gives the last pool back.
     pub fn close(&self) -> Arc<Pool> {

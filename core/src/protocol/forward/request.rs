@@ -136,7 +136,8 @@ const ALWAYS: u64 = Known::Other.bit()
     | Known::Cookie.bit();
 
 /// Names that a trusted proxy may speak for itself.
-const FORWARDED: u64 = Known::XForwardedProto.bit()
+const FORWARDED: u64 = Known::Forwarded.bit()
+    | Known::XForwardedProto.bit()
     | Known::XForwardedHost.bit()
     | Known::XForwardedPort.bit()
     | Known::XForwardedPath.bit()

@@ -10,7 +10,7 @@
 //! - An ejection lasts its base time, times how often the target has been ejected; at most 300 s, or the base time where that
 //!   is more. Each interval that ends with the target in the pool takes one off the count.
 //! - At most a part of the pool is ejected at a time, rounded down, but one where there are two or more (Envoy:
-//!   `always_eject_one_host`). Where the pool shrinks below what is ejected, those that would return first return at once.
+//!   `always_eject_one_host`) and the part is not 0. Where the pool shrinks below what is ejected, those that would return first return at once.
 //!
 //! Workers count ([`Tally`]); the control plane alone judges, sets [`Cause::Ejected`] and clears it. A target that bears the
 //! cause and of which nothing is known here, as one that left its pool and came back, returns at once: nothing stays stuck.
@@ -253,7 +253,7 @@ fn is_ejected(target: &Target) -> bool {
 )]
 fn cap(rules: &OutlierRules, present: usize) -> usize {
     let part = (rules.max_ejected.clamp(0.0, 1.0) * present as f64) as usize;
-    part.max(usize::from(present > 1))
+    part.max(usize::from(present > 1 && rules.max_ejected > 0.0))
 }
 
 /// Those whose success rate is too far below the mean, worst first. Begins a new count.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::upstream::fixtures::{acquire_any, members, now, options, upstream};
+use crate::upstream::fixtures::{acquire_any, members, now, options, rebuild, upstream};
 use crate::upstream::{Acquired, Pool};
 use proptest::prelude::*;
 
@@ -89,7 +89,8 @@ fn no_more_than_a_part_of_the_pool_is_ejected_but_one_of_two() {
     };
     check(1, 0.3, 0);
     check(2, 0.3, 1);
-    check(2, 0.0, 1);
+    check(2, 0.1, 1);
+    check(4, 0.0, 0);
     check(9, 0.3, 2);
     check(10, 0.3, 3);
     check(1, 1.0, 1);
@@ -196,6 +197,19 @@ fn in_a_panic_an_ejected_target_gives_a_slot() {
     assert!(matches!(acquire_any(&with), Acquired::Got(_)));
     options.members[0].target.set(Cause::Draining);
     assert!(!matches!(acquire_any(&with), Acquired::Got(_)), "a drain mark works at once all the same");
+}
+
+#[test]
+fn who_comes_between_the_last_verdict_and_the_panic_waits_for_that() {
+    let mut options = options("round-robin", members(&[1]));
+    options.outlier = Some(rules());
+    let (upstream, _) = upstream(options);
+    upstream.pool().targets()[0].target.set(Cause::Passive);
+    upstream.changed();
+    assert!(matches!(acquire_any(&upstream), Acquired::Tried { .. }), "the pool is about to be built anew");
+    assert!(upstream.take_changed());
+    rebuild(&upstream, |_| {});
+    assert!(matches!(acquire_any(&upstream), Acquired::Got(_)));
 }
 
 proptest! {
