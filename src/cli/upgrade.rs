@@ -4,11 +4,16 @@ use super::Failure;
 use super::serve::Serving;
 use crate::control::Frozen;
 use crate::handover::{HandoverError, Predecessor, Program, Successor, refusal};
-use crate::telemetry::metric;
+use crate::telemetry::{clock, metric};
+use anyhow::anyhow;
 use std::time::Duration;
 
 /// Beyond what providers are waited for: threads, sockets, a large document.
 const PREPARE: Duration = Duration::from_secs(30);
+
+/// For local processes to start, and for providers that did not answer in time: longer, and the old process serves on, which
+/// has what this one lacks.
+const REPLICAS: Duration = Duration::from_secs(8);
 
 /// Upgrades of this process: one at a time.
 pub(super) struct Upgrades {
@@ -75,6 +80,14 @@ pub(super) async fn take_over(serving: &mut Serving, old: &Predecessor) -> Resul
     }
     let targets = old.ready().await.map_err(|error| Failure::Environment(error.into()))?;
     handle.learn(&targets);
+    let deadline = clock::now() + REPLICAS;
+    while let Some(upstream) = handle.lacking(&targets) {
+        if clock::now() >= deadline {
+            let lacks = "has no target that can be picked yet, and has one in the process before";
+            return Err(Failure::Environment(anyhow!("upstream {upstream} {lacks}")));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     handle.accept();
     serving.open_doors();
     old.serving().await;

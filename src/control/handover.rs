@@ -81,6 +81,15 @@ impl Handle {
         }
     }
 
+    /// An upstream of which another process had something to pick, and of which this one has nothing.
+    pub(crate) fn lacking(&self, targets: &[HandedTarget]) -> Option<Arc<str>> {
+        let well = |told: &HandedTarget| told.ready && !told.refused && told.unhealthy.is_none();
+        let served = |id: &str| targets.iter().any(|told| told.upstream == id && well(told));
+        let view = self.view();
+        let mut empty = view.upstreams.iter().filter(|upstream| upstream.pool().usable().is_empty());
+        empty.find(|upstream| served(&upstream.id.to_string())).map(|upstream| Arc::clone(&upstream.name))
+    }
+
     /// Accepts connections from now on.
     pub(crate) fn accept(&self) {
         self.common.shared.waiting.store(false, Ordering::Release);

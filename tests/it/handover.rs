@@ -172,3 +172,30 @@ async fn told_to_stop_while_a_new_process_starts_both_stop() {
     assert!(stat.is_empty() || stat.contains(") Z"), "it is gone: {stat}");
     deployed.restore();
 }
+
+/// A pool of one local process, which does not start any more once `flag` is there.
+fn local(flag: &Path) -> String {
+    let script = format!(
+        "if [ -e '{}' ]; then exec sleep 60; fi; exec '{BINARY}' __sample --address 127.0.0.1 --port $PORT",
+        flag.display()
+    );
+    format!(
+        "services:\n- name: web\n  host: pool\n  routes:\n  - {{name: web, hosts: [web.test]}}\nupstreams:\n- name: pool\n  \
+         discover: {{process: {{command: [sh, -c, \"{script}\"]}}}}\n"
+    )
+}
+
+#[tokio::test]
+async fn the_new_process_waits_for_local_processes_of_its_own_and_else_takes_nothing_over() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let flag = folder.path().join("flag");
+    let mut gateway = start(Path::new(BINARY), document("", &local(&flag))).await;
+    until(LIMIT, "the local process serves", async || status(&gateway, "web.test").await == 200).await;
+    gateway.replace(LIMIT).await;
+    assert_eq!(status(&gateway, "web.test").await, 200);
+    std::fs::write(&flag, "").expect("it is written");
+    let pid = gateway.pid();
+    gateway.signal(Signal::USR2);
+    logged(&gateway, "has no target that can be picked yet").await;
+    assert_eq!((gateway.pid(), status(&gateway, "web.test").await), (pid, 200), "the old process serves on");
+}
