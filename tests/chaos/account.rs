@@ -163,6 +163,8 @@ fn excuse(request: &Request, outcome: &Outcome, killed: bool) -> Option<&'static
     match outcome {
         Outcome::Cut(..) if killed => Some("cut: its replica was killed"),
         Outcome::Answered(502, _) if killed && request.kind.is_post() => Some("502: its replica was killed with it"),
+        Outcome::Answered(502, _) if killed && request.kind.is_long() => Some("cut before its client had the head"),
+        Outcome::None(_) if killed && request.kind == Kind::Http2Events => Some("cut before its client had the head"),
         _ => None,
     }
 }
@@ -212,6 +214,8 @@ mod tests {
         check(Kind::Post, answered(502), true, true);
         check(Kind::Post, answered(502), false, false);
         check(Kind::Get, answered(502), true, false);
+        check(Kind::Events, answered(502), true, true);
+        check(Kind::Events, answered(502), false, false);
         check(Kind::Post, answered(503), true, false);
         check(Kind::Download, cut(), true, true);
         check(Kind::Download, cut(), false, false);

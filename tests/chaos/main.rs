@@ -7,7 +7,7 @@
 //! | nothing, or anything that the gateway does itself or is told of: scaling, replacing, stopping in good order, reloads good and bad, a target taken out by hand | nothing |
 //! | nobody is home for a while | nothing: requests are held |
 //! | a replica is paused, or loses its network and gets it back | nothing: answers come later |
-//! | a replica is killed | an answer of its that had begun is cut; a POST that it had taken gets 502. What was not under way at that very moment, and any GET whose answer had not begun, is answered right |
+//! | a replica is killed | an answer of its that had begun is cut, or 502 where its client had nothing of it yet; a POST that it had taken gets 502. What was not under way at that very moment, and any GET whose answer had not begun, is answered right |
 //! | clients misbehave | nothing of others |
 //!
 //! Always: every byte of every answer is right, no POST is carried out twice and none that was answered was not, no answer takes

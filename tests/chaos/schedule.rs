@@ -66,6 +66,11 @@ impl Kind {
         matches!(self, Self::Post | Self::FreshPost | Self::Upload | Self::Http2Post | Self::TlsPost)
     }
 
+    /// Whether its answer may be under way for long.
+    pub(crate) const fn is_long(self) -> bool {
+        matches!(self, Self::Download | Self::Events | Self::Http2Events | Self::Upgrade)
+    }
+
     /// Whether it goes over a connection that others do not use.
     pub(crate) const fn is_fresh(self) -> bool {
         matches!(self, Self::FreshGet | Self::FreshPost | Self::Upgrade)
