@@ -41,7 +41,7 @@ mod upstream {
 }
 
 use changes::Changes;
-use line::{InLine, InLineFor, Took};
+use line::{InLine, InLineFor, Number, Took};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering, fence};
 use loom::thread;
@@ -256,7 +256,7 @@ fn the_last_slot_is_taken_once_and_marks_survive_it() {
 /// What an upstream does around the line: `Upstream::acquire`, `Upstream::wait_for_slot`, `InFlight`.
 struct OneSlot {
     slots: Slots,
-    line: InLineFor<()>,
+    line: InLineFor<(), ()>,
 }
 
 impl OneSlot {
@@ -267,7 +267,7 @@ impl OneSlot {
     }
 
     fn hand_over(&self) {
-        self.line.hand_over(|_, _| if self.slots.take(1, 0) { Took::Slot(()) } else { Took::Full });
+        self.line.hand_over(|(), _, _| if self.slots.take(1, 0) { Took::Slot(()) } else { Took::Full });
     }
 
     fn free(&self) {
@@ -278,14 +278,14 @@ impl OneSlot {
         }
     }
 
-    fn enter(&self) -> Place {
-        let place = self.line.enter(0, (0, 1), (10, 10)).expect("there is room");
+    fn enter(&self) -> Number {
+        let place = self.line.enter((), 0, (0, 1), (10, 10)).expect("there is room");
         fence(Ordering::SeqCst);
         self.hand_over();
         place
     }
 
-    fn until_slot(&self, place: Place) {
+    fn until_slot(&self, place: Number) {
         let (call, waker) = waker();
         loop {
             match self.line.look(place, &waker, 0) {

@@ -59,11 +59,16 @@ struct Idle {
 impl Idle {
     /// Whether it may be used; the target that closed it may have taught something.
     fn is_good(&self, tick: u32) -> bool {
+        let idle = || age(tick.saturating_sub(self.since));
         if self.connection.stream.has_unread() {
-            self.connection.learnt.found_closed(age(tick.saturating_sub(self.since)));
+            self.connection.learnt.found_closed(idle());
             return false;
         }
-        self.expires > tick
+        if self.expires <= tick {
+            self.connection.learnt.found_good(idle());
+            return false;
+        }
+        true
     }
 }
 

@@ -6,13 +6,6 @@ use plimsoll_core::health::CheckRules;
 use plimsoll_core::plan::PlannedUpstream;
 use plimsoll_core::upstream::{BALANCERS, Member, OutlierRules, PoolOptions, RetryLimits, WaitLimits, balancer};
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How requests wait where a provider feeds the pool and nothing else is written.
-const HOLD: WaitLimits = WaitLimits { max_requests: 1000, max_bytes: 64 << 20, timeout: Duration::from_secs(60) };
-
-/// How requests wait where `max_concurrency` is written and nothing else is.
-const QUEUE: WaitLimits = WaitLimits { max_requests: 1000, max_bytes: 64 << 20, timeout: Duration::from_secs(5) };
 
 /// What the pool of a planned upstream is built from.
 pub(super) fn options(
@@ -27,15 +20,8 @@ pub(super) fn options(
         max_bytes: waiting.max_bytes,
         timeout: waiting.timeout,
     };
-    let hold = match settings.hold {
-        None => planned.fed.then_some(HOLD),
-        Some(written) => written.map(limits),
-    };
-    let queue = match (settings.max_concurrency, settings.queue) {
-        (None, _) => None,
-        (Some(_), None) => Some(QUEUE),
-        (Some(_), Some(written)) => written.map(limits),
-    };
+    let hold = settings.hold.unwrap_or_else(|| planned.fed.then_some(Waiting::HOLD)).map(limits);
+    let queue = settings.max_concurrency.and_then(|_| settings.queue.unwrap_or(Some(Waiting::QUEUE))).map(limits);
     let passive = rules(&settings.healthchecks.passive);
     let decided_elsewhere = health == DockerHealth::Only && *planned.id.provider == *"docker";
     PoolOptions {

@@ -170,7 +170,7 @@ async fn ask_until_picked<C: ClientSide>(
             }
             Asked::Hold(service) => hold.wait(request, &service.upstream, client, slot).await?,
             Asked::Queue(service) => {
-                if let Some(in_flight) = queue.wait(request, &service.upstream, client, slot).await? {
+                if let Some(in_flight) = queue.wait(request, &service.upstream, tried, client, slot).await? {
                     let (current, generation) = current_service(request, true)?;
                     if Arc::ptr_eq(&current.upstream, &service.upstream) && in_flight.generation() <= generation {
                         return Ok((current, in_flight, request.worker.now()));
@@ -269,9 +269,10 @@ impl<C: ClientSide> Attempt<'_, C> {
             }
             Err(failure) => {
                 worker.put_response(head);
-                let never_acknowledged = exchange.never_acknowledged(&failure);
+                let never_acknowledged = exchange.never_acknowledged();
                 let stale = failure == Failure::Closed && exchange.is_stale();
-                if stale {
+                // Where the target had read it, it closed for another reason than idleness.
+                if stale && never_acknowledged {
                     exchange.found_stale();
                 }
                 if failure.is_targets() && !stale {
@@ -325,8 +326,6 @@ impl<C: ClientSide> Attempt<'_, C> {
                 Poll::Pending
             }
             Poll::Ready(Interrupt::GivenUp) if !self.can_repeat() && self.slot.waits_out_pause() => {
-                wait.armed = None;
-                self.arm(exchange, wait);
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }

@@ -4,16 +4,14 @@ use super::body::ClientSide;
 use super::failure::Failure;
 use super::request::Request;
 use super::slots::{Interrupt, Slot};
+use super::wait::{Waits, wait};
 use plimsoll_core::upstream::{Shed, Upstream, WaitOver, Waiter};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-
-/// How often a held request looks whether those before it are stuck.
-const LOOKS_AGAIN: Duration = Duration::from_secs(1);
 
 /// What keeps a request's place between its waits.
 #[derive(Default)]
@@ -43,49 +41,29 @@ impl Hold {
         client: &mut C,
         slot: &Slot,
     ) -> Result<(), Failure> {
-        let worker = Rc::clone(&request.worker);
-        let began = worker.now();
+        let worker = &request.worker;
         let timeout = upstream.pool().options().hold.map(|hold| hold.timeout).ok_or(Failure::NoTarget)?;
-        let deadline = *self.deadline.get_or_insert(began + timeout);
+        let deadline = *self.deadline.get_or_insert_with(|| worker.now() + timeout);
         let mut waiter = upstream.wait(request.held_bytes(), worker.index, deadline).map_err(|shed| match shed {
             Shed::Off | Shed::Closed => Failure::NoTarget,
             _ => Failure::HoldFull,
         })?;
         self.waiter = None;
-        // Now and then it looks by itself: those who were let go may be stuck.
-        let arm = |now: Instant| slot.arm(LOOKS_AGAIN.min(deadline.saturating_duration_since(now)));
-        arm(began);
-        let result = poll_fn(|cx| {
-            loop {
-                if let Poll::Ready(over) = waiter.poll_ready(cx, worker.now()) {
-                    return Poll::Ready(match over {
-                        WaitOver::Try => Ok(()),
-                        WaitOver::TimedOut => Err(Failure::HoldTimedOut),
-                        WaitOver::Closed => Err(Failure::NoTarget),
-                    });
-                }
-                if client.poll_gone(cx, &worker).is_ready() {
-                    return Poll::Ready(Err(Failure::ClientGone));
-                }
-                match slot.poll(cx) {
-                    Poll::Ready(Interrupt::TimedOut) if worker.now() < deadline => arm(worker.now()),
-                    waits => return waits.map(|interrupt| Err(interrupted(interrupt))),
-                }
-            }
-        })
-        .await;
-        slot.disarm();
-        request.record.held += worker.now().saturating_duration_since(began);
+        let result = wait(request, client, slot, &mut waiter, (deadline, Failure::HoldTimedOut)).await;
         self.waiter = Some(waiter);
         result
     }
 }
 
-fn interrupted(interrupt: Interrupt) -> Failure {
-    match interrupt {
-        Interrupt::TimedOut | Interrupt::GivenUp => Failure::HoldTimedOut,
-        Interrupt::RequestTimedOut => Failure::RequestTimeout,
-        Interrupt::Drained => Failure::Drained,
+impl Waits for Waiter {
+    type Over = ();
+
+    fn poll(&mut self, cx: &Context<'_>, now: Instant) -> Poll<Result<(), Failure>> {
+        self.poll_ready(cx, now).map(|over| match over {
+            WaitOver::Try => Ok(()),
+            WaitOver::TimedOut => Err(Failure::HoldTimedOut),
+            WaitOver::Closed => Err(Failure::NoTarget),
+        })
     }
 }
 

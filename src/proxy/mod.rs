@@ -23,6 +23,7 @@ mod connecting;
 mod hold;
 mod queue;
 mod retry;
+mod wait;
 
 mod body;
 mod exchange;

@@ -117,7 +117,7 @@ impl<'a, C: ClientSide> Passing<'a, C> {
         }
         loop {
             match ready!(self.slot.poll(cx)) {
-                Interrupt::GivenUp if self.slot.waits_out_pause() => self.slot.arm(timeout),
+                Interrupt::GivenUp if self.slot.waits_out_pause() => {}
                 interrupt => return Poll::Ready(interrupted(interrupt, failure)),
             }
         }

@@ -1,18 +1,15 @@
 //! Waiting for a slot, while every target has as many requests in flight as it may.
 
+use super::attempt::Tried;
 use super::body::ClientSide;
 use super::failure::Failure;
 use super::request::Request;
-use super::slots::{Interrupt, Slot};
-use plimsoll_core::upstream::{InFlight, Shed, SlotOver, Upstream};
-use std::future::poll_fn;
-use std::rc::Rc;
+use super::slots::Slot;
+use super::wait::{Waits, wait};
+use plimsoll_core::upstream::{InFlight, Shed, SlotOver, SlotWaiter, Upstream};
 use std::sync::Arc;
-use std::task::Poll;
-use std::time::{Duration, Instant};
-
-/// How often one who waits looks for a slot itself.
-const LOOKS_AGAIN: Duration = Duration::from_secs(1);
+use std::task::{Context, Poll};
+use std::time::Instant;
 
 /// What a request keeps between its waits of one attempt.
 #[derive(Default)]
@@ -31,53 +28,35 @@ impl Queue {
         &mut self,
         request: &mut Request,
         upstream: &Arc<Upstream>,
+        tried: &Tried,
         client: &mut C,
         slot: &Slot,
     ) -> Result<Option<InFlight>, Failure> {
-        let worker = Rc::clone(&request.worker);
-        let began = worker.now();
+        let now = request.worker.now();
         let timeout = upstream.pool().options().queue.map(|queue| queue.timeout).ok_or(Failure::QueueFull)?;
-        let deadline = *self.deadline.get_or_insert(began + timeout);
-        let waiter = upstream.wait_for_slot(request.held_bytes(), (began, deadline));
+        let deadline = *self.deadline.get_or_insert(now + timeout);
+        let waiter = upstream.wait_for_slot(tried, request.held_bytes(), (now, deadline));
         let mut waiter = waiter.map_err(|shed| match shed {
             Shed::Closed => Failure::NoTarget,
             Shed::Requests | Shed::Bytes | Shed::Off => Failure::QueueFull,
         })?;
-        let arm = |now: Instant| slot.arm(LOOKS_AGAIN.min(deadline.saturating_duration_since(now)));
-        arm(began);
-        let result = poll_fn(|cx| {
-            loop {
-                if let Poll::Ready(over) = waiter.poll_slot(cx, worker.now()) {
-                    return Poll::Ready(match over {
-                        SlotOver::Slot(in_flight) => Ok(Some(in_flight)),
-                        SlotOver::Again => Ok(None),
-                        SlotOver::TimedOut => Err(Failure::QueueTimedOut),
-                        SlotOver::Closed => Err(Failure::NoTarget),
-                    });
-                }
-                if client.poll_gone(cx, &worker).is_ready() {
-                    return Poll::Ready(Err(Failure::ClientGone));
-                }
-                match slot.poll(cx) {
-                    Poll::Ready(Interrupt::TimedOut) if worker.now() < deadline => {
-                        waiter.look_again();
-                        arm(worker.now());
-                    }
-                    waits => return waits.map(|interrupt| Err(interrupted(interrupt))),
-                }
-            }
-        })
-        .await;
-        slot.disarm();
-        request.record.held += worker.now().saturating_duration_since(began);
-        result
+        wait(request, client, slot, &mut waiter, (deadline, Failure::QueueTimedOut)).await
     }
 }
 
-fn interrupted(interrupt: Interrupt) -> Failure {
-    match interrupt {
-        Interrupt::TimedOut | Interrupt::GivenUp => Failure::QueueTimedOut,
-        Interrupt::RequestTimedOut => Failure::RequestTimeout,
-        Interrupt::Drained => Failure::Drained,
+impl Waits for SlotWaiter {
+    type Over = Option<InFlight>;
+
+    fn poll(&mut self, cx: &Context<'_>, now: Instant) -> Poll<Result<Option<InFlight>, Failure>> {
+        self.poll_slot(cx, now).map(|over| match over {
+            SlotOver::Slot(in_flight) => Ok(Some(in_flight)),
+            SlotOver::Again => Ok(None),
+            SlotOver::TimedOut => Err(Failure::QueueTimedOut),
+            SlotOver::Closed => Err(Failure::NoTarget),
+        })
+    }
+
+    fn look_again(&self) {
+        Self::look_again(self);
     }
 }

@@ -156,7 +156,10 @@ impl Slots {
 
 impl Entry {
     fn interrupt_with(&self, why: Interrupt) {
-        self.deadline.set(0);
+        // Who waits a pause out waits no longer for it.
+        if why != Interrupt::GivenUp {
+            self.deadline.set(0);
+        }
         if why == Interrupt::RequestTimedOut {
             self.request_deadline.set(0);
         }
@@ -209,7 +212,7 @@ impl Slot {
     }
 
     /// Whether what was given up may go on: its target is but paused (or no longer even that), and finishes what it has when
-    /// that is over. The interruption is forgotten then; the wait's bound is to be armed anew.
+    /// that is over. The interruption is forgotten then, and the wait's bound still holds.
     pub(crate) fn waits_out_pause(&self) -> bool {
         const FOR_GOOD: Causes = Causes::NONE.with(Cause::Disconnected).with(Cause::Gone);
         let is_there = |target: &Arc<Target>| !target.causes().intersects(FOR_GOOD);
@@ -291,6 +294,20 @@ mod tests {
         assert_eq!(poll(&slot), Poll::Ready(Interrupt::RequestTimedOut));
         slot.arm_request(None);
         assert!(poll(&slot).is_pending());
+    }
+
+    #[test]
+    fn what_waits_a_pause_out_waits_no_longer_for_it() {
+        let slots = Rc::new(Slots::default());
+        let slot = slots.open();
+        slot.arm(Duration::from_millis(200));
+        slots.sweep();
+        slot.entry.interrupt_with(Interrupt::GivenUp);
+        slot.forget();
+        slots.sweep();
+        assert!(poll(&slot).is_pending());
+        slots.sweep();
+        assert_eq!(poll(&slot), Poll::Ready(Interrupt::TimedOut));
     }
 
     #[test]

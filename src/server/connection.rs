@@ -83,7 +83,7 @@ impl Drop for Counted {
 pub(super) fn serve(worker: &Rc<Worker>, posts: &Arc<[Post]>, accepted: Accepted) {
     let counted = Counted::new(worker, posts, accepted.listener.series.id());
     if !accepted.listener.proxy_protocol {
-        return serve_client(worker, accepted, counted);
+        return serve_client(worker, accepted, counted, true);
     }
     let from = accepted.peer.ip().to_canonical();
     if !worker.snapshot().settings.trusts(from) {
@@ -98,17 +98,18 @@ async fn serve_announced(worker: &Rc<Worker>, mut accepted: Accepted, counted: C
     match announced::read(worker, &accepted.stream).await {
         Ok(Announced::Client { source, destination }) => {
             (accepted.peer, accepted.port) = (source, destination.port());
-            serve_client(worker, accepted, counted);
+            serve_client(worker, accepted, counted, true);
         }
-        // The proxy itself, and whom it has nothing to say of.
-        Ok(Announced::Nobody) => serve_client(worker, accepted, counted),
+        // The proxy itself, or somebody of whom it has nothing to say: what that one says of itself is not the proxy's word.
+        Ok(Announced::Nobody) => serve_client(worker, accepted, counted, false),
         Err(NoHeader::Refused(refusal)) => worker.refuse(&accepted.listener, accepted.peer.ip(), refusal),
         Err(NoHeader::Gone) => {}
     }
 }
 
-/// Serves the connection of a client that is known, in a task of its own.
-fn serve_client(worker: &Rc<Worker>, accepted: Accepted, mut counted: Counted) {
+/// Serves the connection of a client that is known, in a task of its own. `believed`: what a trusted proxy at its other end
+/// says of those behind it.
+fn serve_client(worker: &Rc<Worker>, accepted: Accepted, mut counted: Counted, believed: bool) {
     let snapshot = worker.snapshot();
     let Accepted { listener, stream, peer, port } = accepted;
     let from = peer.ip().to_canonical();
@@ -119,7 +120,7 @@ fn serve_client(worker: &Rc<Worker>, accepted: Accepted, mut counted: Counted) {
     {
         return worker.refuse(&listener, from, Refusal::PerClient);
     }
-    let client = Client::new(peer, port, listener, trusted);
+    let client = Client::new(peer, port, listener, trusted && believed);
     let worker = Rc::clone(worker);
     if client.tls {
         drop(tokio::task::spawn_local(Box::pin(serve_tls(worker, stream, client, counted))));

@@ -244,6 +244,13 @@ pub struct Waiting {
     pub timeout: Duration,
 }
 
+impl Waiting {
+    /// `hold`, where a provider feeds the pool and nothing is written.
+    pub const HOLD: Self = Self { max_requests: 1000, max_bytes: 64 << 20, timeout: Duration::from_secs(60) };
+    /// `queue`, where `max_concurrency` is written and it is not.
+    pub const QUEUE: Self = Self { timeout: Duration::from_secs(5), ..Self::HOLD };
+}
+
 /// Kong's target.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {

@@ -47,7 +47,7 @@ impl Upstream {
             return Acquired::Full { queue: true };
         }
         let taken = match take(&pool, ask, rng) {
-            Err(_) if !ask.tried.is_empty() && pool.pickable_now() > 0 => {
+            Err(out) if !ask.tried.is_empty() && out.leaves_tried_ones(&pool) && pool.pickable_now() > 0 => {
                 if pool.options().fed {
                     return Acquired::Tried { version };
                 }
@@ -57,7 +57,9 @@ impl Upstream {
         };
         match taken {
             // What is built now may use all of them.
-            Err(Out::Empty) if pool.options().outlier.is_some() && self.is_changing() => Acquired::Tried { version },
+            Err(Out::Empty) if pool.options().outlier.is_some() && self.is_changing(version) => {
+                Acquired::Tried { version }
+            }
             Ok(inflight) if limited => Acquired::Got(inflight.passed_on_by(self.me())),
             taken => self.said(&pool, taken, ask.now),
         }
@@ -73,14 +75,23 @@ impl Upstream {
 
     /// Gives free slots to those who wait for one.
     pub(super) fn hand_over(&self) {
-        let pool = self.pool();
-        let line = pool.options().max_concurrency.and_then(|_| self.me());
-        self.line().hand_over(|seed, now| {
+        self.line().hand_over(|tried, seed, now| {
+            let pool = self.pool();
+            // A look in vain would move the turn of a round robin, too.
+            if !pool.has_free_slot() {
+                return if pool.pickable_now() > 0 { Took::Full } else { Took::Empty };
+            }
             // Whoever waits has brought the time along.
             let Some(now) = moment(now) else { return Took::Full };
-            let ask = Ask { tried: &[], now, key: 0 };
-            match take(&pool, &ask, &mut WorkerRng::with_seed(seed)) {
-                Ok(slot) => Took::Slot(slot.passed_on_by(line.clone())),
+            let mut rng = WorkerRng::with_seed(seed);
+            let taken = match take(&pool, &Ask { tried, now, key: 0 }, &mut rng) {
+                Err(Out::Full) if !tried.is_empty() => return Took::NotThis,
+                Err(Out::Empty) if !tried.is_empty() => take(&pool, &Ask { tried: &[], now, key: 0 }, &mut rng),
+                taken => taken,
+            };
+            match taken {
+                Ok(slot) if pool.options().max_concurrency.is_some() => Took::Slot(slot.passed_on_by(self.me())),
+                Ok(slot) => Took::Slot(slot),
                 Err(Out::Full) => Took::Full,
                 Err(Out::Empty) => Took::Empty,
             }
@@ -92,6 +103,16 @@ impl Upstream {
 enum Out {
     Full,
     Empty,
+}
+
+impl Out {
+    /// Whether there is nothing better than targets that the request has tried: none other, or none that it may wait for.
+    fn leaves_tried_ones(&self, pool: &Pool) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Full => pool.options().queue.is_none(),
+        }
+    }
 }
 
 fn take(pool: &Pool, ask: &Ask<'_>, rng: &mut WorkerRng) -> Result<InFlight, Out> {

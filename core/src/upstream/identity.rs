@@ -3,7 +3,7 @@
 use super::sync::{Ordering, fence};
 use super::ticks::{NEVER, Ticks, ticks};
 use super::waiting::{Changes, InLineFor, NextChange, Shed, SlotWaiter, Waiter, Waiters};
-use super::{IdleLimit, InFlight, Pool, RetryBudget, StateCounts};
+use super::{IdleLimit, InFlight, Pool, RetryBudget, StateCounts, Target};
 use crate::model::UpstreamId;
 use arc_swap::{ArcSwap, Guard};
 use std::fmt;
@@ -23,6 +23,9 @@ pub trait Signal: Send + Sync {
     fn upstream_changed(&self, id: &UpstreamId);
 }
 
+/// Targets that a request has tried.
+type Tried = Box<[Arc<Target>]>;
+
 /// One upstream, for as long as the process knows it: a reload finds the same pool, targets and waiters under it.
 pub struct Upstream {
     /// Who it is.
@@ -38,8 +41,10 @@ pub struct Upstream {
     /// When nothing could be picked any more; [`NOT_LOST`], or [`NEVER`] before the first pool.
     lost_at: AtomicI64,
     changed: AtomicBool,
+    /// A change was taken note of, and the pool that knows of it is being built.
+    building: AtomicBool,
     waiters: Waiters,
-    line: InLineFor<InFlight>,
+    line: InLineFor<InFlight, Tried>,
     me: Weak<Self>,
     signal: Arc<dyn Signal>,
 }
@@ -57,6 +62,7 @@ impl Upstream {
             changes: Changes::new(),
             lost_at: AtomicI64::new(NEVER),
             changed: AtomicBool::new(false),
+            building: AtomicBool::new(false),
             waiters: Waiters::new(FIRST_ROUND),
             line: InLineFor::new(),
             me: Weak::clone(me),
@@ -83,6 +89,7 @@ impl Upstream {
         self.waiters.open();
         self.line.open();
         self.after_change();
+        self.building.store(false, Ordering::SeqCst);
         old
     }
 
@@ -96,13 +103,18 @@ impl Upstream {
     }
 
     /// Whether [`Upstream::changed`] was called since the last time. To be asked before the causes are read for a rebuild.
+    /// A pool is to be published where it was.
     pub fn take_changed(&self) -> bool {
+        if !self.changed.load(Ordering::SeqCst) {
+            return false;
+        }
+        self.building.store(true, Ordering::SeqCst);
         self.changed.swap(false, Ordering::SeqCst)
     }
 
-    /// Whether the control plane has yet to take note of a change.
-    pub(super) fn is_changing(&self) -> bool {
-        self.changed.load(Ordering::SeqCst)
+    /// Whether the pool that was seen after this version of changes is about to be replaced, or was since.
+    pub(super) fn is_changing(&self, version: u64) -> bool {
+        self.changed.load(Ordering::SeqCst) || self.building.load(Ordering::SeqCst) || self.changes.version() != version
     }
 
     /// The upstream was removed: waiting requests are sent away, with [`WaitOver::Closed`](super::WaitOver::Closed), and
@@ -131,16 +143,21 @@ impl Upstream {
         Ok(waiter)
     }
 
-    /// Waits for a slot of a target, since all are taken. `bytes`: what the request holds meanwhile; `times`: now, and when
-    /// it gives up.
+    /// Waits for a slot of a target, since all are taken; of one that it has not tried, while there is one. `bytes`: what the
+    /// request holds meanwhile; `times`: now, and when it gives up.
     ///
     /// # Errors
     /// The line is full, closed, or there is none.
-    pub fn wait_for_slot(self: &Arc<Self>, bytes: u64, times: (Instant, Instant)) -> Result<SlotWaiter, Shed> {
+    pub fn wait_for_slot(
+        self: &Arc<Self>,
+        tried: &[Arc<Target>],
+        bytes: u64,
+        times: (Instant, Instant),
+    ) -> Result<SlotWaiter, Shed> {
         let limits = self.pool().options().queue.ok_or(Shed::Off)?;
         let times = (ticks(times.0), ticks(times.1));
-        let place = self.line.enter(bytes, times, (limits.max_requests, limits.max_bytes))?;
-        let waiter = SlotWaiter::new(Arc::clone(self), place);
+        let number = self.line.enter(tried.into(), bytes, times, (limits.max_requests, limits.max_bytes))?;
+        let waiter = SlotWaiter::new(Arc::clone(self), number);
         // A slot may have been freed between the caller's look and our entry.
         fence(Ordering::SeqCst);
         self.hand_over();
@@ -194,7 +211,7 @@ impl Upstream {
         &self.waiters
     }
 
-    pub(super) const fn line(&self) -> &InLineFor<InFlight> {
+    pub(super) const fn line(&self) -> &InLineFor<InFlight, Tried> {
         &self.line
     }
 

@@ -52,13 +52,14 @@ impl IdleLimit {
             return;
         }
         let known = self.closed.load(Ordering::Relaxed);
-        if known == 0 || idle < known {
+        // Until then it was good.
+        if known == 0 || idle < known || disproves(idle, known) {
             self.closed.store(idle, Ordering::Relaxed);
         }
         self.good.fetch_min(idle, Ordering::Relaxed);
     }
 
-    /// A connection carried a request well after it had been idle for so long.
+    /// A connection carried a request well after it had been idle for so long, or was still open then.
     pub fn found_good(&self, idle: Duration) {
         let idle = millis(idle);
         if idle <= UNPROVEN {
@@ -66,7 +67,7 @@ impl IdleLimit {
         }
         self.good.fetch_max(idle, Ordering::Relaxed);
         let closed = self.closed.load(Ordering::Relaxed);
-        if closed != 0 && idle > closed.saturating_mul(2).saturating_add(1000) {
+        if closed != 0 && disproves(idle, closed) {
             self.closed.store(0, Ordering::Relaxed);
         }
     }
@@ -77,6 +78,11 @@ impl IdleLimit {
         let closed = self.closed.load(Ordering::Relaxed);
         (closed != 0).then(|| Duration::from_millis(closed.into()))
     }
+}
+
+/// Whether a connection that lived for so long shows that `closed` was no limit: a server's patience varies, but not so much.
+const fn disproves(idle: u32, closed: u32) -> bool {
+    idle > closed.saturating_mul(2).saturating_add(1000)
 }
 
 fn millis(duration: Duration) -> u32 {
@@ -130,6 +136,16 @@ mod tests {
         limit.found_good(ms(2300));
         assert!(limit.allows(ms(1900)));
         assert_eq!(limit.learnt(), None);
+    }
+
+    #[test]
+    fn a_connection_that_the_target_closed_late_shows_that_an_early_end_was_no_limit() {
+        let limit = IdleLimit::default();
+        limit.found_closed(ms(600));
+        limit.found_closed(ms(2200));
+        assert_eq!(limit.learnt(), Some(ms(600)), "patience varies");
+        limit.found_closed(ms(5000));
+        assert_eq!(limit.learnt(), Some(ms(5000)));
     }
 
     proptest! {

@@ -215,6 +215,14 @@ impl Pool {
         u32::try_from(self.usable.iter().filter(pickable).count()).unwrap_or(u32::MAX)
     }
 
+    /// Whether one of the usable targets can be picked and has a slot right now.
+    pub(super) fn has_free_slot(&self) -> bool {
+        let max = self.max_concurrency();
+        let is_free =
+            |target: &Arc<Target>| target.causes().without(self.ignored).is_empty() && target.inflight() < max;
+        self.usable.iter().any(|usable| self.target(usable.index).is_some_and(is_free))
+    }
+
     /// Whether waiting makes sense where nothing can be picked: not where every target that is there is out by a verdict
     /// on its health, or is not to be picked at all. Those that are draining, refuse or start are about to be replaced.
     pub(super) fn may_recover(&self) -> bool {

@@ -8,6 +8,7 @@ use crate::proxy::worker::Worker;
 use plimsoll_core::protocol::h1::{ChunkDecoder, HeadScan, parse_response, write_chunk_head};
 use plimsoll_core::protocol::{BodyLength, HeadError, Method, ResponseHead};
 use plimsoll_core::upstream::Target;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -56,6 +57,8 @@ pub(crate) struct Http1Exchange {
     in_pieces: bool,
     reading: Reading,
     reusable: bool,
+    /// The target said that nothing more comes, before it had answered anything.
+    ended: bool,
 }
 
 impl Http1Exchange {
@@ -85,6 +88,7 @@ impl Http1Exchange {
             in_pieces: false,
             reading: Reading::Head,
             reusable: false,
+            ended: false,
         }
     }
 
@@ -114,10 +118,11 @@ impl Http1Exchange {
         self.connection.found_closed();
     }
 
-    pub(super) fn never_acknowledged(&self, failure: &Failure) -> bool {
-        // Only an end of the connection tells. On one that has gone silent, a kernel puts acknowledging off by some 40 ms, in
-        // the hope of an answer to send it with, and one that is cut off cannot: its application may have read all of it.
-        if *failure != Failure::Closed {
+    pub(super) fn never_acknowledged(&self) -> bool {
+        // Only the target's FIN tells: it acknowledges whatever had arrived by then. A kernel puts acknowledging off by some
+        // 40 ms, in the hope of an answer to send it with; on a connection that went silent, or that a reset ended, its
+        // application may have read all of what looks as if it had never arrived.
+        if !self.ended {
             return false;
         }
         let Some(tcp) = self.connection.stream.tcp() else { return false };
@@ -257,9 +262,13 @@ impl Http1Exchange {
         loop {
             let Some(buffer) = self.input.as_mut().filter(|buffer| !buffer.is_empty()) else {
                 self.recycle_input(worker);
-                match ready!(worker.buffers.poll_take(cx, &mut self.connection.stream)) {
-                    Some(buffer) => self.input = Some(buffer),
-                    None => return Poll::Ready(Err(Failure::Closed)),
+                match ready!(worker.buffers.poll_try_take(cx, &mut self.connection.stream)) {
+                    Ok(Some(buffer)) => self.input = Some(buffer),
+                    end => {
+                        // Over TLS a FIN without a word before it is an error.
+                        self.ended = end.err().is_none_or(|error| error.kind() == ErrorKind::UnexpectedEof);
+                        return Poll::Ready(Err(Failure::Closed));
+                    }
                 }
                 continue;
             };

@@ -109,9 +109,9 @@ impl Exchange {
 
     /// Whether the target's kernel is known to have acknowledged nothing of the request.
     #[must_use]
-    pub(crate) fn never_acknowledged(&self, failure: &Failure) -> bool {
+    pub(crate) fn never_acknowledged(&self) -> bool {
         match self {
-            Self::Http1(exchange) => exchange.never_acknowledged(failure),
+            Self::Http1(exchange) => exchange.never_acknowledged(),
             Self::Http2(exchange) => exchange.never_acknowledged(),
         }
     }

@@ -84,7 +84,7 @@ pub(super) async fn upgrade(
         }
         loop {
             match ready!(slot.poll(cx)) {
-                Interrupt::GivenUp if slot.waits_out_pause() => slot.arm(idle),
+                Interrupt::GivenUp if slot.waits_out_pause() => {}
                 interrupt => return Poll::Ready(Err(interrupted(interrupt, Failure::ReadTimeout))),
             }
         }

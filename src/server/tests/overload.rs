@@ -172,3 +172,30 @@ fn without_a_queue_who_comes_to_full_targets_is_told_at_once() {
     go.send(()).unwrap();
     assert!(read_to_end(&mut served).ends_with("hi"));
 }
+
+#[test]
+fn a_repeat_waits_for_a_target_that_has_not_failed_it() {
+    let (busy, go) = told();
+    let tries = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&tries);
+    let hangs_up = serve(move |mut stream| {
+        read_until(&mut stream, "\r\n\r\n");
+        counted.fetch_add(1, Ordering::SeqCst);
+    });
+    let fixture = Fixture::new(Options {
+        targets: vec![busy, hangs_up],
+        max_concurrency: Some(1),
+        queue: queue(10, Duration::from_secs(20)),
+        ..Options::default()
+    });
+    let mut served = asked(&fixture);
+    until("the first", || fixture.upstream.inflight() == 1);
+    let mut repeated = asked(&fixture);
+    until("it to wait", || fixture.upstream.queued() == 1);
+    assert_eq!(tries.load(Ordering::SeqCst), 1);
+    go.send(()).unwrap();
+    go.send(()).unwrap();
+    assert!(read_to_end(&mut served).ends_with("hi"));
+    assert!(read_to_end(&mut repeated).ends_with("hi"));
+    assert_eq!(tries.load(Ordering::SeqCst), 1, "never again where it failed");
+}

@@ -89,6 +89,29 @@ fn a_get_is_tried_again_when_the_target_hangs_up_and_a_post_is_not() {
 }
 
 #[test]
+fn a_post_that_a_reset_ended_may_have_been_read_and_is_not_repeated() {
+    let posts = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&posts);
+    let resets = serve(move |mut stream| {
+        // A connection that has answered puts off acknowledging what comes next.
+        read_until(&mut stream, "\r\n\r\n");
+        stream.write_all(OK.as_bytes()).unwrap();
+        if stream.peek(&mut [0]).is_ok_and(|count| count > 0) {
+            read_until(&mut stream, "\r\n\r\n");
+            counted.fetch_add(1, Ordering::SeqCst);
+            socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+        }
+    });
+    let fixture = Fixture::new(Options { targets: vec![resets], ..Options::default() });
+    let mut stream = fixture.connect();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    read_until(&mut stream, "hi");
+    stream.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").unwrap();
+    assert_eq!(status(&read_to_end(&mut stream)), "502");
+    assert_eq!(posts.load(Ordering::SeqCst), 1);
+}
+
+#[test]
 fn without_budget_a_failure_goes_to_the_client_and_what_was_refused_is_still_repeated() {
     let tries = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&tries);

@@ -108,7 +108,7 @@ pub(super) const FIELDS: &[Field<UpstreamSettings>] = &[
         example: "false",
         set: |upstream, _, value| {
             let on = values::boolean(value)?;
-            upstream.hold = Some(on.then_some(HOLD));
+            upstream.hold = Some(on.then_some(Waiting::HOLD));
             Ok(())
         },
     },
@@ -126,7 +126,7 @@ pub(super) const FIELDS: &[Field<UpstreamSettings>] = &[
         example: "false",
         set: |upstream, _, value| {
             let on = values::boolean(value)?;
-            upstream.queue = Some(on.then_some(QUEUE));
+            upstream.queue = Some(on.then_some(Waiting::QUEUE));
             Ok(())
         },
     },
@@ -159,12 +159,12 @@ fn outlier(upstream: &mut UpstreamSettings) -> &mut Outlier {
 
 /// The `hold` that a label changes a part of.
 fn hold(upstream: &mut UpstreamSettings) -> &mut Waiting {
-    upstream.hold.get_or_insert(None).get_or_insert(HOLD)
+    upstream.hold.get_or_insert(None).get_or_insert(Waiting::HOLD)
 }
 
 /// The `queue` that a label changes a part of.
 fn queue(upstream: &mut UpstreamSettings) -> &mut Waiting {
-    upstream.queue.get_or_insert(None).get_or_insert(QUEUE)
+    upstream.queue.get_or_insert(None).get_or_insert(Waiting::QUEUE)
 }
 
 /// The `retry_budget` that a label changes a part of.
@@ -221,7 +221,3 @@ fn interval(value: &str) -> Result<Duration, String> {
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
 /// Probes of one upstream at a time that a label may ask for; Kong's own bound is 2³¹.
 const PROBES_MAX: u16 = 1000;
-/// The default `queue` where `max_concurrency` is written.
-const QUEUE: Waiting = Waiting { max_requests: 1000, max_bytes: 64 << 20, timeout: Duration::from_secs(5) };
-/// The default `hold` where a provider feeds the pool.
-const HOLD: Waiting = Waiting { max_requests: 1000, max_bytes: 64 << 20, timeout: Duration::from_secs(60) };

@@ -208,6 +208,7 @@ fn who_comes_between_the_last_verdict_and_the_panic_waits_for_that() {
     upstream.changed();
     assert!(matches!(acquire_any(&upstream), Acquired::Tried { .. }), "the pool is about to be built anew");
     assert!(upstream.take_changed());
+    assert!(matches!(acquire_any(&upstream), Acquired::Tried { .. }), "it is being built");
     rebuild(&upstream, |_| {});
     assert!(matches!(acquire_any(&upstream), Acquired::Got(_)));
 }

@@ -22,7 +22,7 @@ fn acquire(upstream: &Upstream) -> Acquired {
 }
 
 fn in_line(upstream: &Arc<Upstream>, now: Instant) -> SlotWaiter {
-    upstream.wait_for_slot(1, (now, now + Duration::from_secs(60))).expect("there is room")
+    upstream.wait_for_slot(&[], 1, (now, now + Duration::from_secs(60))).expect("there is room")
 }
 
 /// Who got a slot, in the order in which each passes it on.
@@ -48,6 +48,45 @@ fn a_slot_goes_to_the_oldest_and_nobody_who_comes_later_gets_ahead() {
     assert!(matches!(acquire(&upstream), Acquired::Full { queue: true }), "it is handed over");
     assert_eq!(served(waiters, now()), [0, 1, 2]);
     assert_eq!((upstream.queued(), upstream.inflight()), (0, 0));
+}
+
+#[test]
+fn who_has_tried_a_target_waits_for_another_and_lets_the_next_have_it() {
+    let mut options = options("round-robin", members(&[1, 1]));
+    options.max_concurrency = Some(1);
+    options.queue = options.hold;
+    let upstream = upstream(options).0;
+    let slots = [(); 2].map(|()| match acquire(&upstream) {
+        Acquired::Got(slot) => slot,
+        other => panic!("{other:?}"),
+    });
+    let targets = slots.each_ref().map(|slot| Arc::clone(slot.target()));
+    let [first, second] = slots;
+    let times = (now(), now() + Duration::from_secs(60));
+    let mut picky = upstream.wait_for_slot(&targets[..1], 1, times).expect("there is room");
+    let mut next = in_line(&upstream, now());
+    drop(first);
+    let poll = |waiter: &mut SlotWaiter| match waiter.poll_slot(&Context::from_waker(Waker::noop()), now()) {
+        Poll::Ready(SlotOver::Slot(slot)) => Some(slot),
+        _ => None,
+    };
+    assert!(poll(&mut picky).is_none(), "it failed there");
+    let got = poll(&mut next).expect("the next one has no reason not to");
+    assert!(Arc::ptr_eq(got.target(), &targets[0]));
+    drop(second);
+    let got = poll(&mut picky).expect("the other's slot");
+    assert!(Arc::ptr_eq(got.target(), &targets[1]));
+}
+
+#[test]
+fn where_every_target_was_tried_any_will_do() {
+    let (upstream, slot) = full();
+    let tried = [Arc::clone(slot.target())];
+    let mut waiter =
+        upstream.wait_for_slot(&tried, 1, (now(), now() + Duration::from_secs(60))).expect("there is room");
+    drop(slot);
+    let over = waiter.poll_slot(&Context::from_waker(Waker::noop()), now());
+    assert!(matches!(over, Poll::Ready(SlotOver::Slot(_))), "{over:?}");
 }
 
 #[test]
@@ -80,10 +119,10 @@ fn a_line_is_bounded_and_ends_with_its_upstream() {
     let limits = WaitLimits { max_requests: 2, max_bytes: 10, timeout: Duration::from_secs(1) };
     rebuild(&upstream, |options| options.queue = Some(limits));
     let times = (now(), now() + Duration::from_secs(1));
-    let mut first = upstream.wait_for_slot(6, times).expect("there is room");
-    assert_eq!(upstream.wait_for_slot(6, times).err(), Some(Shed::Bytes));
-    let _second = upstream.wait_for_slot(1, times).expect("there is room");
-    assert_eq!(upstream.wait_for_slot(1, times).err(), Some(Shed::Requests));
+    let mut first = upstream.wait_for_slot(&[], 6, times).expect("there is room");
+    assert_eq!(upstream.wait_for_slot(&[], 6, times).err(), Some(Shed::Bytes));
+    let _second = upstream.wait_for_slot(&[], 1, times).expect("there is room");
+    assert_eq!(upstream.wait_for_slot(&[], 1, times).err(), Some(Shed::Requests));
     drop(upstream.close());
     let over = first.poll_slot(&Context::from_waker(Waker::noop()), times.0);
     assert!(matches!(over, Poll::Ready(SlotOver::Closed)), "{over:?}");

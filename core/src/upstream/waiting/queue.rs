@@ -49,16 +49,6 @@ pub(crate) struct Place {
     number: u64,
 }
 
-impl Place {
-    pub(super) const fn new(deadline: Ticks, number: u64) -> Self {
-        Self { deadline, number }
-    }
-
-    pub(super) const fn deadline(&self) -> Ticks {
-        self.deadline
-    }
-}
-
 /// One that waits.
 #[derive(Debug)]
 struct Waiting {
@@ -128,7 +118,7 @@ impl Waiters {
         if queue.bytes.saturating_add(bytes) > max_bytes {
             return Err(Shed::Bytes);
         }
-        let place = Place::new(deadline, queue.entered);
+        let place = Place { deadline, number: queue.entered };
         queue.entered += 1;
         queue.bytes += bytes;
         queue.waiting.insert(place, Waiting { worker, bytes, waker: None });

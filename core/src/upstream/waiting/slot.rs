@@ -1,7 +1,6 @@
 //! One request that waits for a target's slot.
 
-use super::line::InLine;
-use super::queue::Place;
+use super::line::{InLine, Number};
 use crate::upstream::ticks::ticks;
 use crate::upstream::{InFlight, Upstream};
 use std::sync::Arc;
@@ -27,26 +26,26 @@ pub enum SlotOver {
 pub struct SlotWaiter {
     upstream: Arc<Upstream>,
     /// `None` once the wait is over.
-    place: Option<Place>,
+    number: Option<Number>,
 }
 
 impl SlotWaiter {
-    pub(in crate::upstream) const fn new(upstream: Arc<Upstream>, place: Place) -> Self {
-        Self { upstream, place: Some(place) }
+    pub(in crate::upstream) const fn new(upstream: Arc<Upstream>, number: Number) -> Self {
+        Self { upstream, number: Some(number) }
     }
 
     /// Whether the wait is over; not to be polled again once it is. Its waker is called when a slot comes or the upstream
     /// closes; the deadline is the caller's to watch: poll again when it has passed.
     pub fn poll_slot(&mut self, cx: &Context<'_>, now: Instant) -> Poll<SlotOver> {
-        let Some(place) = self.place else { return Poll::Ready(SlotOver::Again) };
-        let over = match self.upstream.line().look(place, cx.waker(), ticks(now)) {
+        let Some(number) = self.number else { return Poll::Ready(SlotOver::Again) };
+        let over = match self.upstream.line().look(number, cx.waker(), ticks(now)) {
             InLine::Waiting => return Poll::Pending,
             InLine::Slot(slot) => SlotOver::Slot(slot),
             InLine::Again => SlotOver::Again,
             InLine::Late => SlotOver::TimedOut,
             InLine::Closed => SlotOver::Closed,
         };
-        self.place = None;
+        self.number = None;
         Poll::Ready(over)
     }
 
@@ -59,8 +58,8 @@ impl SlotWaiter {
 
 impl Drop for SlotWaiter {
     fn drop(&mut self) {
-        if let Some(place) = self.place {
-            drop(self.upstream.line().leave(place));
+        if let Some(number) = self.number {
+            drop(self.upstream.line().leave(number));
         }
     }
 }
