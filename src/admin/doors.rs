@@ -15,6 +15,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use thiserror::Error;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinHandle;
@@ -104,7 +105,9 @@ impl Doors {
                     doors.open.push(Open { address: address.to_string(), socket, given, rules });
                 }
                 AdminAddress::Unix(path) => {
+                    // As every process says it, wherever it was started.
                     let path = folder.join(&**path);
+                    let path = std::path::absolute(&path).unwrap_or(path);
                     let address = format!("unix:{}", path.display());
                     let taken = handed.take_door(&address);
                     let (given, is_new) = (taken.as_ref().is_some_and(|door| door.given), taken.is_none());
@@ -118,7 +121,7 @@ impl Doors {
                         error,
                     })?;
                     // Where it could not be bound, the file is another process's.
-                    doors.unix = (!given).then(|| SocketFile { path, ours: is_new });
+                    doors.unix = (!given).then(|| SocketFile { path, ours: Arc::new(AtomicBool::new(is_new)) });
                     let rules = Rules { door: Door::Unix, token };
                     doors.open.push(Open { address, socket: Socket::Unix(socket), given, rules });
                 }
@@ -149,9 +152,9 @@ impl Doors {
             }
             tasks.push(tokio::spawn(serve(socket, rules, gateway.clone())));
         }
-        let mut unix = self.unix;
-        if let Some(file) = &mut unix {
-            file.ours = true;
+        let unix = self.unix;
+        if let Some(file) = &unix {
+            file.ours.store(true, Ordering::Relaxed);
         }
         Served { tasks, unix, sockets }
     }
@@ -177,11 +180,14 @@ impl Served {
         self.sockets.iter().map(double).collect()
     }
 
+    /// Whether a socket's file ends with this; another process may have to decide.
+    pub(crate) fn keeps(&self) -> Arc<AtomicBool> {
+        self.unix.as_ref().map_or_else(Arc::default, |file| Arc::clone(&file.ours))
+    }
+
     /// Answers no more: another process does, at the same sockets.
-    pub(crate) fn release(mut self) {
-        if let Some(file) = &mut self.unix {
-            file.ours = false;
-        }
+    pub(crate) fn release(self) {
+        self.keeps().store(false, Ordering::Relaxed);
     }
 }
 
@@ -197,12 +203,12 @@ impl Drop for Served {
 struct SocketFile {
     path: PathBuf,
     /// Not another process's.
-    ours: bool,
+    ours: Arc<AtomicBool>,
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if !self.ours {
+        if !self.ours.load(Ordering::Relaxed) {
             return;
         }
         if let Err(error) = std::fs::remove_file(&self.path) {

@@ -3,7 +3,7 @@
 use super::managed::{Told, reload, tell_replaced, tell_stopping};
 use super::serve::{Origin, Serving, start};
 use super::source::{find, load};
-use super::upgrade::{Heir, Upgrades, brief, hand_over, take_over};
+use super::upgrade::{Heir, Upgrades, brief, could_serve, hand_over, take_over};
 use super::{Command, Failure};
 use crate::handover::{Handed, Predecessor};
 use crate::telemetry::log;
@@ -51,7 +51,7 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
         started = begin(args, old.as_ref()) => started,
         () = signals.stop.told() => return Ok(()),
     };
-    let serving = match (started, old) {
+    let mut serving = match (started, &old) {
         (Ok(serving), _) => serving,
         (Err(failure), None) => return Err(failure),
         (Err(failure), Some(old)) => {
@@ -59,9 +59,15 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
             return Err(failure);
         }
     };
+    if let Some(old) = old {
+        // From here on it has clients, and ends as every gateway does.
+        take_over(&mut serving, old);
+    }
     let told = Told::of(&serving.handle());
     let end = serve(&serving, &upgrades, &mut signals).await;
     tracing::info!("draining");
+    // Who was replaced was not told to stop yet.
+    let mut before_the_last = u32::from(matches!(end, End::Replaced(_)));
     let stopped = async {
         match end {
             End::Told => {
@@ -76,9 +82,16 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
             }
         }
     };
+    let told_again = async {
+        signals.stop.told().await;
+        while before_the_last > 0 {
+            before_the_last -= 1;
+            signals.stop.told().await;
+        }
+    };
     tokio::select! {
         () = stopped => tracing::info!("stopped"),
-        () = signals.stop.told() => tracing::warn!("told to stop again: stopped at once"),
+        () = told_again => tracing::warn!("told to stop again: stopped at once"),
     }
     Ok(())
 }
@@ -94,9 +107,9 @@ async fn begin(args: RunArgs, old: Option<&Predecessor>) -> Result<Serving, Fail
     let origin = file.map_or_else(|| Origin::Text(BUILT_IN.into()), Origin::File);
     let settings = log_settings(&origin, handed.as_ref())?;
     let log = log::init(&settings.level, settings.json).map_err(|error| anyhow!(error))?;
-    let mut serving = start(origin, Some(log), handed).await?;
+    let serving = start(origin, Some(log), handed).await?;
     if let Some(old) = old {
-        take_over(&mut serving, old).await?;
+        could_serve(&serving, old).await?;
     }
     Ok(serving)
 }

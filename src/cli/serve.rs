@@ -11,6 +11,7 @@ use plimsoll_core::config::{self, Document};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Where the document is.
 pub(super) enum Origin {
@@ -104,6 +105,14 @@ impl Serving {
             Answering::NotYet(doors) => Answering::Now(doors.serve(&self.running.handle())),
             other => other,
         };
+    }
+
+    /// Whether a door's file ends with this process.
+    pub(super) fn keeps_doors(&self) -> Arc<AtomicBool> {
+        match &self.doors {
+            Answering::Now(served) => served.keeps(),
+            Answering::NotYet(_) | Answering::Ended => Arc::default(),
+        }
     }
 
     /// The doors' sockets, to be handed over.

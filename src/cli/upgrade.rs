@@ -6,6 +6,7 @@ use crate::control::Frozen;
 use crate::handover::{HandoverError, Predecessor, Program, Successor, refusal};
 use crate::telemetry::{clock, metric};
 use anyhow::anyhow;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Beyond what providers are waited for: threads, sockets, a large document.
@@ -61,7 +62,8 @@ pub(super) async fn hand_over(serving: &Serving, program: &Program) -> Option<He
 async fn try_to(serving: &Serving, program: &Program) -> Result<Heir, HandoverError> {
     let mut new = Successor::start(program).await?;
     let handle = serving.handle();
-    let told = handle.hand_over().await;
+    let told = tokio::time::timeout(PREPARE, handle.hand_over()).await;
+    let told = told.map_err(|_| HandoverError::Export("documents are applied without a pause".to_owned()))?;
     let (mut handed, frozen) = told.map_err(|error| HandoverError::Export(error.to_string()))?;
     handed.doors = serving.doors()?;
     let patience = handle.plan().gateway.providers.sync_timeout + PREPARE;
@@ -70,8 +72,8 @@ async fn try_to(serving: &Serving, program: &Program) -> Result<Heir, HandoverEr
     Ok(Heir { process: new, _frozen: frozen })
 }
 
-/// Waits until what was started could serve, and then has it serve in the old process's place.
-pub(super) async fn take_over(serving: &mut Serving, old: &Predecessor) -> Result<(), Failure> {
+/// Waits until what was started could serve in the old process's place, and is to.
+pub(super) async fn could_serve(serving: &Serving, old: &Predecessor) -> Result<(), Failure> {
     let handle = serving.handle();
     let mut changes = handle.changes();
     // Not every change of readiness is one of the view: providers are waited for no longer than they may take.
@@ -88,11 +90,21 @@ pub(super) async fn take_over(serving: &mut Serving, old: &Predecessor) -> Resul
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    handle.accept();
-    serving.open_doors();
-    old.serving().await;
-    tracing::info!("took over from the process before");
     Ok(())
+}
+
+/// Serves in the old process's place. That has the last word: until then it may yet go on.
+pub(super) fn take_over(serving: &mut Serving, old: Predecessor) {
+    serving.handle().accept();
+    serving.open_doors();
+    let keeps = serving.keeps_doors();
+    keeps.store(false, Ordering::Relaxed);
+    drop(tokio::spawn(async move {
+        if old.serving().await {
+            keeps.store(true, Ordering::Relaxed);
+            tracing::info!("took over from the process before");
+        }
+    }));
 }
 
 /// What the old process is told of a failure: where it is, not the document's lines.

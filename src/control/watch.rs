@@ -40,12 +40,13 @@ pub(super) async fn follow(path: Arc<Path>, mut seen: Option<Arc<str>>, handle: 
         watched = back;
         let Some(text) = text.filter(|text| seen.as_ref() != Some(text)) else { continue };
         seen = Some(Arc::clone(&text));
-        handle.common.seen.lock().clone_from(&seen);
         tracing::info!(file = %path.display(), "the document has changed");
         // What is wrong with it was logged.
         if matches!(handle.say(Ok((super::Source::File, text))).await, Err(ApplyError::HandingOver)) {
-            // Looked at again, in case that nobody takes over.
+            // Looked at again, in case that nobody takes over; and by who does.
             (seen, watched.stamp) = (None, None);
+        } else {
+            handle.common.seen.lock().clone_from(&seen);
         }
     }
 }

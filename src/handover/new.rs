@@ -2,6 +2,7 @@
 
 use super::error::HandoverError;
 use super::message::{FORMAT, FromNew, FromOld, Handed, HandedTarget, Offer};
+use super::old::ENDS;
 use super::wire::Wire;
 use rustix::process::getppid;
 use rustix::stdio::dup2_stdin;
@@ -70,20 +71,25 @@ impl Predecessor {
             Ok(FromOld::Take { targets }) => Ok(targets),
             Ok(said) => Err(io::Error::new(io::ErrorKind::InvalidData, format!("it said {said:?}")).into()),
             // It died. Somebody should serve.
-            Err(_) if self.is_gone() => Ok(Vec::new()),
-            Err(error) => Err(error),
+            Err(error) => {
+                if self.goes().await {
+                    Ok(Vec::new())
+                } else {
+                    Err(error)
+                }
+            }
         }
     }
 
-    /// This process accepts connections: waits until the old one does so no more.
-    pub(crate) async fn serving(&self) {
+    /// This process accepts connections: waits until the old one does so no more, and tells whether that is so.
+    pub(crate) async fn serving(&self) -> bool {
         let heard = self.with(|wire| {
             wire.send(&FromNew::Serving)?;
             wire.receive::<FromOld>(ANSWER)
         });
-        if let Err(error) = heard.await {
-            tracing::warn!(%error, "the old process said no last word: it may have died");
-        }
+        let Err(error) = heard.await else { return true };
+        tracing::warn!(%error, "the old process said no last word: it may have died");
+        self.goes().await
     }
 
     /// This process cannot serve.
@@ -93,8 +99,15 @@ impl Predecessor {
         }
     }
 
-    fn is_gone(&self) -> bool {
-        getppid().map(|parent| parent.as_raw_nonzero().get()) != Some(self.pid)
+    /// Whether the old process is gone, or about to be: its end of the wire is closed before its children get another parent.
+    async fn goes(&self) -> bool {
+        for _ in 0..ENDS.as_millis() / 10 {
+            if getppid().map(|parent| parent.as_raw_nonzero().get()) != Some(self.pid) {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        false
     }
 
     async fn with<T: Send + 'static>(

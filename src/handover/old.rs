@@ -4,7 +4,7 @@ use super::error::HandoverError;
 use super::message::{FromNew, FromOld, Handed, HandedTarget, Offer};
 use super::new::VARIABLE;
 use super::wire::Wire;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -21,7 +21,9 @@ const HELLO: Duration = Duration::from_secs(10);
 /// Until it accepts, once it was told to.
 const SERVING: Duration = Duration::from_secs(10);
 /// A process whose end of the wire is closed ends within this, or is ended.
-const ENDS: Duration = Duration::from_secs(1);
+pub(super) const ENDS: Duration = Duration::from_secs(1);
+/// Longer than most drains: for one that was told to stop and may have clients.
+const DRAINS: Duration = Duration::from_secs(300);
 /// What service managers say to one process alone.
 const NOT_INHERITED: [&str; 4] = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID"];
 
@@ -187,13 +189,30 @@ impl Drop for Successor {
                     tracing::debug!(%error, "the new process could not be ended");
                 }
             }
+            Stage::Taking if matches!(self.child.try_wait(), Ok(Some(_))) => {}
             Stage::Taking => {
-                if let Some(pid) = Pid::from_raw(self.child.id().cast_signed())
-                    && let Err(error) = kill_process(pid, Signal::TERM)
-                {
-                    tracing::debug!(%error, "the new process could not be told to stop");
+                let Some(pid) = Pid::from_raw(self.child.id().cast_signed()) else { return };
+                // It may have clients, and drains. Nobody else waits for its end.
+                let ending = std::thread::Builder::new().name("successor".to_owned()).spawn(move || end(pid));
+                if let Err(error) = ending {
+                    tracing::warn!(%error, "the new process could not be told to stop");
                 }
             }
+        }
+    }
+}
+
+/// Has a process of ours end: told to, and at last made to.
+fn end(pid: Pid) {
+    for signal in [Signal::TERM, Signal::KILL] {
+        if let Err(error) = kill_process(pid, signal) {
+            tracing::debug!(%error, "the new process could not be told to stop");
+        }
+        for _ in 0..DRAINS.as_secs() {
+            if !matches!(waitpid(Some(pid), WaitOptions::NOHANG), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_secs(1));
         }
     }
 }

@@ -3,11 +3,16 @@
 use sd_notify::NotifyState;
 use std::time::Duration;
 
+/// A manager that does not read its socket holds nobody up for longer.
+const TELLS: Duration = Duration::from_secs(2);
+
 /// Tells lines such as `READY=1`. What cannot be told is logged: a manager that hears nothing ends the service in the end.
 pub(crate) async fn tell(lines: String) {
-    let sent = tokio::task::spawn_blocking(move || sd_notify::notify(&[NotifyState::Custom(&lines)])).await;
-    if let Ok(Err(error)) = sent {
-        tracing::warn!(%error, "the service manager (NOTIFY_SOCKET) cannot be told");
+    let sending = tokio::task::spawn_blocking(move || sd_notify::notify(&[NotifyState::Custom(&lines)]));
+    match tokio::time::timeout(TELLS, sending).await {
+        Ok(Ok(Err(error))) => tracing::warn!(%error, "the service manager (NOTIFY_SOCKET) cannot be told"),
+        Err(_) => tracing::warn!("the service manager (NOTIFY_SOCKET) does not listen"),
+        Ok(_) => {}
     }
 }
 

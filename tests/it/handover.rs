@@ -5,7 +5,7 @@ use plimsoll_test_support::load::{Load, Mix};
 use plimsoll_test_support::target::Target;
 use plimsoll_test_support::wait::until;
 use plimsoll_test_support::wire::Wire;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -198,4 +198,25 @@ async fn the_new_process_waits_for_local_processes_of_its_own_and_else_takes_not
     gateway.signal(Signal::USR2);
     logged(&gateway, "has no target that can be picked yet").await;
     assert_eq!((gateway.pid(), status(&gateway, "web.test").await), (pid, 200), "the old process serves on");
+}
+
+#[tokio::test]
+async fn the_first_term_after_a_hand_over_lets_the_old_process_finish() {
+    let one = Target::sample("web", "one").await;
+    let mut gateway = start(Path::new(BINARY), document("", &web(&[&one], ""))).await;
+    let mut wire = Wire::connect(gateway.http).await.expect("a connection");
+    wire.send("GET /?ms=2000 HTTP/1.1\r\nHost: web.test\r\n\r\n").await.expect("it is sent");
+    let under_way = [("upstream", "pool")];
+    until(LIMIT, "the request is under way", async || {
+        gateway.metric("plimsoll_upstream_inflight_requests", &under_way).await == Some(1.0)
+    })
+    .await;
+    let (pid, log) = (gateway.pid(), gateway.document_path().with_file_name("log"));
+    let told = async {
+        let serves = async || std::fs::read_to_string(&log).is_ok_and(|log| log.contains("the new process serves"));
+        until(LIMIT, "the new process serves", serves).await;
+        kill_process(Pid::from_raw(pid.cast_signed()).expect("a process"), Signal::TERM).expect("it drains");
+    };
+    let (answer, (), ()) = tokio::join!(wire.answer(false), gateway.replace(LIMIT), told);
+    assert_eq!(answer.expect("an answer").status, 200);
 }

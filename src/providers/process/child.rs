@@ -15,8 +15,16 @@ use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
 /// From the guard's start to its first report. It has to start this binary twice.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
-/// What a service manager gave to us and a command must not take for its own.
-const NOT_INHERITED: [&str; 4] = ["NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
+/// What a service manager, or the process before, gave to us and a command must not take for its own.
+const NOT_INHERITED: [&str; 7] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+    "PLIMSOLL_HANDOVER",
+];
 
 /// What to start.
 pub(super) struct Launch<'a> {
