@@ -10,6 +10,7 @@ use plimsoll_test_support::wait::until;
 use plimsoll_test_support::wire::Wire;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc};
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -130,20 +131,27 @@ async fn attempts_on_a_replica_that_was_cut_off_are_given_up_at_once() {
     running.drain_and_stop(Duration::ZERO, SOON).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_post_that_a_replica_may_have_is_not_done_again_when_it_is_cut_off() {
-    let (arrived, mut arrives) = tokio::sync::mpsc::channel(1);
-    let one = Target::http1(move |request| {
-        let arrived = arrived.clone();
+/// A target that says when a POST has arrived, and answers it when it is let go.
+async fn holding_posts() -> (Target, mpsc::Receiver<()>, Arc<Semaphore>) {
+    let (arrived, arrives) = mpsc::channel(1);
+    let go = Arc::new(Semaphore::new(0));
+    let let_go = Arc::clone(&go);
+    let target = Target::http1(move |request| {
+        let (arrived, go) = (arrived.clone(), Arc::clone(&let_go));
         async move {
             if request.method() == http::Method::POST {
                 arrived.send(()).await.unwrap();
-                std::future::pending::<()>().await;
+                go.acquire().await.unwrap().forget();
             }
             http::Response::new(Full::new(Bytes::from_static(b"one")))
         }
-    })
-    .await;
+    });
+    (target.await, arrives, go)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_post_that_a_replica_may_have_is_not_done_again_when_it_is_cut_off() {
+    let (one, mut arrives, _go) = holding_posts().await;
     let two = Target::answering("two").await;
     let (mut teller, provider) = docker();
     teller.add("one", one.address);
@@ -162,22 +170,7 @@ async fn a_post_that_a_replica_may_have_is_not_done_again_when_it_is_cut_off() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_paused_replica_has_and_nobody_can_repeat_is_waited_for() {
-    let (arrived, mut arrives) = tokio::sync::mpsc::channel(1);
-    let go = Arc::new(tokio::sync::Semaphore::new(0));
-    let one = Target::http1({
-        let go = Arc::clone(&go);
-        move |request| {
-            let (arrived, go) = (arrived.clone(), Arc::clone(&go));
-            async move {
-                if request.method() == http::Method::POST {
-                    arrived.send(()).await.unwrap();
-                    go.acquire().await.unwrap().forget();
-                }
-                http::Response::new(Full::new(Bytes::from_static(b"one")))
-            }
-        }
-    })
-    .await;
+    let (one, mut arrives, go) = holding_posts().await;
     let two = Target::answering("two").await;
     let (mut teller, provider) = docker();
     teller.add("one", one.address);

@@ -59,6 +59,16 @@ fn told() -> (SocketAddr, mpsc::Sender<()>) {
     (address, sender)
 }
 
+/// A gateway before a target that has all that it may: the message that has it answer, and the client.
+fn full(queue: Option<WaitLimits>) -> (Fixture, mpsc::Sender<()>, TcpStream) {
+    let (target, go) = told();
+    let fixture =
+        Fixture::new(Options { targets: vec![target], max_concurrency: Some(1), queue, ..Options::default() });
+    let served = asked(&fixture);
+    until("the first", || fixture.upstream.inflight() == 1);
+    (fixture, go, served)
+}
+
 #[test]
 fn a_target_never_has_more_than_it_may_and_nobody_is_lost() {
     let most = [Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0))];
@@ -79,15 +89,7 @@ fn a_target_never_has_more_than_it_may_and_nobody_is_lost() {
 
 #[test]
 fn who_finds_the_queue_full_is_told_so_and_when_to_come_again() {
-    let (target, go) = told();
-    let fixture = Fixture::new(Options {
-        targets: vec![target],
-        max_concurrency: Some(1),
-        queue: queue(1, Duration::from_secs(20)),
-        ..Options::default()
-    });
-    let mut served = asked(&fixture);
-    until("the first", || fixture.upstream.inflight() == 1);
+    let (fixture, go, mut served) = full(queue(1, Duration::from_secs(20)));
     let mut waits = asked(&fixture);
     until("the second", || fixture.upstream.queued() == 1);
     let shed = fixture.talk(GET);
@@ -101,15 +103,7 @@ fn who_finds_the_queue_full_is_told_so_and_when_to_come_again() {
 
 #[test]
 fn who_waits_too_long_for_a_slot_is_sent_away() {
-    let (target, go) = told();
-    let fixture = Fixture::new(Options {
-        targets: vec![target],
-        max_concurrency: Some(1),
-        queue: queue(10, Duration::from_millis(200)),
-        ..Options::default()
-    });
-    let mut served = asked(&fixture);
-    until("the first", || fixture.upstream.inflight() == 1);
+    let (fixture, go, mut served) = full(queue(10, Duration::from_millis(200)));
     let answer = fixture.talk(GET);
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("Retry-After: 1\r\n"), "{answer}");
     assert_eq!(fixture.upstream.queued(), 0);
@@ -119,15 +113,7 @@ fn who_waits_too_long_for_a_slot_is_sent_away() {
 
 #[test]
 fn who_leaves_the_queue_takes_no_slot_along() {
-    let (target, go) = told();
-    let fixture = Fixture::new(Options {
-        targets: vec![target],
-        max_concurrency: Some(1),
-        queue: queue(10, Duration::from_secs(20)),
-        ..Options::default()
-    });
-    let mut served = asked(&fixture);
-    until("the first", || fixture.upstream.inflight() == 1);
+    let (fixture, go, mut served) = full(queue(10, Duration::from_secs(20)));
     let leaves = asked(&fixture);
     until("the second", || fixture.upstream.queued() == 1);
     let mut waits = asked(&fixture);
@@ -142,15 +128,7 @@ fn who_leaves_the_queue_takes_no_slot_along() {
 
 #[test]
 fn a_new_target_takes_those_who_wait() {
-    let (full, go) = told();
-    let fixture = Fixture::new(Options {
-        targets: vec![full],
-        max_concurrency: Some(1),
-        queue: queue(10, Duration::from_secs(20)),
-        ..Options::default()
-    });
-    let mut served = asked(&fixture);
-    until("the first", || fixture.upstream.inflight() == 1);
+    let (fixture, go, mut served) = full(queue(10, Duration::from_secs(20)));
     let mut waits = asked(&fixture);
     until("the second", || fixture.upstream.queued() == 1);
     let old = Arc::clone(&fixture.upstream.pool().targets()[0].target);
@@ -163,11 +141,7 @@ fn a_new_target_takes_those_who_wait() {
 
 #[test]
 fn without_a_queue_who_comes_to_full_targets_is_told_at_once() {
-    let (target, go) = told();
-    let fixture =
-        Fixture::new(Options { targets: vec![target], max_concurrency: Some(1), queue: None, ..Options::default() });
-    let mut served = asked(&fixture);
-    until("the first", || fixture.upstream.inflight() == 1);
+    let (fixture, go, mut served) = full(None);
     assert!(fixture.talk(GET).starts_with("HTTP/1.1 503 "));
     go.send(()).unwrap();
     assert!(read_to_end(&mut served).ends_with("hi"));

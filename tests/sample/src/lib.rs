@@ -22,7 +22,6 @@ mod http;
 mod open;
 mod record;
 mod server;
-mod sha1;
 mod stream;
 
 pub use http::{checksum, generated};

@@ -1,7 +1,9 @@
 //! Answers that stay open: a stream of ticks, and a `WebSocket` that sends them. Who reads them sees a cut at once.
 
 use crate::http::{Reader, Request};
-use crate::sha1::sha1;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use sha1::{Digest, Sha1};
 use std::io::Result;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
@@ -40,7 +42,7 @@ where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let accept = base64(&sha1(format!("{}{WEBSOCKET_KEY}", request.field("sec-websocket-key")).as_bytes()));
+    let accept = accepted(request.field("sec-websocket-key"));
     let head = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Accept: {accept}\r\nX-Replica: {replica}\r\n\r\n"
@@ -58,17 +60,8 @@ where
     }
 }
 
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for group in bytes.chunks(3) {
-        let bits = group.iter().fold(0, |bits, byte| (bits << 8) | usize::from(*byte)) << (8 * (3 - group.len()));
-        for place in 0..4 {
-            let digit = DIGITS[(bits >> (18 - 6 * place)) & 63];
-            text.push(if place <= group.len() { char::from(digit) } else { '=' });
-        }
-    }
-    text
+fn accepted(key: &str) -> String {
+    BASE64_STANDARD.encode(Sha1::digest(format!("{key}{WEBSOCKET_KEY}")))
 }
 
 #[cfg(test)]
@@ -77,7 +70,6 @@ mod tests {
 
     #[test]
     fn a_websocket_key_is_accepted_as_the_standard_says() {
-        let accept = base64(&sha1(format!("dGhlIHNhbXBsZSBub25jZQ=={WEBSOCKET_KEY}").as_bytes()));
-        assert_eq!(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(accepted("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 }

@@ -91,29 +91,23 @@ const QUEUE: Field = field(
      Default: on where `max_concurrency` is written.",
 );
 
-static QUEUE_KINDS: [Kind; 2] = [Kind::Off, Kind::Record(&QUEUE_FIELDS)];
-
-static QUEUE_FIELDS: Table = Table {
-    name: "queue",
-    doc: "Bounds of the requests that wait for a target's slot.",
-    fields: &[
+/// Bounds of requests that wait.
+const fn waiting(timeout: &'static str) -> [Field; 3] {
+    [
         field("max_requests", Kind::Integer(1, 1_000_000), "Requests that wait at the most.").integer(1000),
         field("max_bytes", Kind::Size, "Bytes of their heads and buffered bodies at the most.").text("64MiB"),
-        field("timeout", Kind::Duration, "How long one waits.").text("5s"),
-    ],
-};
+        field("timeout", Kind::Duration, "How long one waits.").text(timeout),
+    ]
+}
+
+static QUEUE_KINDS: [Kind; 2] = [Kind::Off, Kind::Record(&QUEUE_FIELDS)];
+
+static QUEUE_FIELDS: Table =
+    Table { name: "queue", doc: "Bounds of the requests that wait for a target's slot.", fields: &waiting("5s") };
 
 static HOLD_KINDS: [Kind; 2] = [Kind::Off, Kind::Record(&HOLD_FIELDS)];
 
-static HOLD_FIELDS: Table = Table {
-    name: "hold",
-    doc: "Bounds of the requests that wait.",
-    fields: &[
-        field("max_requests", Kind::Integer(1, 1_000_000), "Requests that wait at the most.").integer(1000),
-        field("max_bytes", Kind::Size, "Bytes of their heads and buffered bodies at the most.").text("64MiB"),
-        field("timeout", Kind::Duration, "How long one waits.").text("60s"),
-    ],
-};
+static HOLD_FIELDS: Table = Table { name: "hold", doc: "Bounds of the requests that wait.", fields: &waiting("60s") };
 
 static RETRY_BUDGET: Table = Table {
     name: "retry_budget",
