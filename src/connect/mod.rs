@@ -10,7 +10,7 @@ mod idle;
 mod stream;
 mod tcp_info;
 
-pub use counted::{Counted, connections_to_targets};
+pub use counted::{Counted, descriptors_to_targets};
 pub use http2::{Http2Connections, Http2Place, STREAM_WINDOW, handshake, poll_room};
 pub use idle::{IdlePool, TargetConnection};
 pub use stream::Stream;

@@ -2,6 +2,7 @@
 
 use super::buffer::Buffer;
 use super::failure::Failure;
+use super::pipe::Pipe;
 use super::worker::Worker;
 use bytes::Bytes;
 use plimsoll_core::protocol::ResponseHead;
@@ -39,8 +40,11 @@ impl Part {
 
 /// The client's side of a request, whichever protocol it speaks.
 pub(crate) trait ClientSide {
-    /// The next part of the request's body; `None` when it is complete.
-    fn poll_part(&mut self, cx: &mut Context<'_>, worker: &Worker) -> Poll<Result<Option<Part>, Failure>>;
+    /// The next part of the request's body; `None` when it is complete. `large`: much at once, where much is left.
+    fn poll_part(&mut self, cx: &mut Context<'_>, worker: &Worker, large: bool) -> Poll<Result<Option<Part>, Failure>>;
+
+    /// As [`Self::poll_part`], without a copy. `None`: what comes next is to be had by that only.
+    fn poll_pipe(&mut self, cx: &mut Context<'_>, worker: &Worker) -> Option<Poll<Result<Pipe, Failure>>>;
 
     /// Passes an interim answer (1xx) on, where the protocol can.
     fn interim(&mut self, head: &ResponseHead);
@@ -68,6 +72,8 @@ pub(crate) struct Upload {
     taken: u64,
     /// Bytes that may be taken.
     max: Option<u64>,
+    /// The target takes pipes.
+    piped: bool,
 }
 
 impl Upload {
@@ -92,6 +98,7 @@ impl Upload {
     /// Begins again with the first byte, for another attempt.
     pub(crate) fn rewind(&mut self) {
         self.at = 0;
+        self.piped = false;
     }
 
     /// Nothing will be repeated any more: an answer has begun.
@@ -122,7 +129,8 @@ impl Upload {
         if self.ended {
             return Poll::Ready(Ok(self.trailers.take().map(Part::Trailers)));
         }
-        let part = ready!(client.poll_part(cx, worker))?;
+        // What can be piped later is not copied in large pieces first.
+        let part = ready!(client.poll_part(cx, worker, !self.piped))?;
         match &part {
             None => self.ended = true,
             Some(Part::Trailers(_)) => {
@@ -135,11 +143,28 @@ impl Upload {
         Poll::Ready(Ok(part))
     }
 
-    fn keep(&mut self, data: &[u8]) -> Result<(), Failure> {
-        self.taken += data.len() as u64;
-        if self.max.is_some_and(|max| self.taken > max) {
-            return Err(Failure::BodyTooLarge);
+    /// As [`Self::poll_part`], without a copy: `None` where there is something to keep or to give again, or no pipe to be had.
+    pub(crate) fn poll_pipe<C: ClientSide>(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &Worker,
+        client: &mut C,
+    ) -> Option<Poll<Result<Pipe, Failure>>> {
+        self.piped = true;
+        if self.complete || self.ended || self.at < self.kept.len() {
+            return None;
         }
+        let polled = client.poll_pipe(cx, worker)?;
+        Some(polled.map(|pipe| pipe.and_then(|pipe| self.count(pipe.len()).map(|()| pipe))))
+    }
+
+    fn count(&mut self, length: usize) -> Result<(), Failure> {
+        self.taken += length as u64;
+        if self.max.is_some_and(|max| self.taken > max) { Err(Failure::BodyTooLarge) } else { Ok(()) }
+    }
+
+    fn keep(&mut self, data: &[u8]) -> Result<(), Failure> {
+        self.count(data.len())?;
         if self.complete && self.kept.len() + data.len() <= self.limit {
             self.kept.extend_from_slice(data);
             self.at = self.kept.len();

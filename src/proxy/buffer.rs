@@ -1,5 +1,6 @@
 //! Buffers of a worker, pooled. An idle connection holds none.
 
+use super::pipe::Pipes;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
@@ -188,6 +189,12 @@ pub(crate) struct Buffers {
 }
 
 impl Buffers {
+    /// Pipes whose bytes count as lent, too.
+    #[must_use]
+    pub(crate) fn pipes(&self) -> Pipes {
+        Pipes::new(Rc::clone(&self.lent))
+    }
+
     /// An empty buffer.
     #[inline]
     #[must_use]

@@ -29,6 +29,7 @@ mod body;
 mod exchange;
 mod forward;
 mod passing;
+mod pipe;
 mod trailers;
 
 mod answer;

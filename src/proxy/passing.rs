@@ -4,6 +4,7 @@
 use super::body::{ClientSide, Part};
 use super::exchange::Exchange;
 use super::failure::Failure;
+use super::pipe::Pipe;
 use super::request::Request;
 use super::slots::{Interrupt, Slot};
 use super::worker::Worker;
@@ -74,6 +75,12 @@ impl<'a, C: ClientSide> Passing<'a, C> {
     pub(crate) fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Part>, Failure>> {
         self.pump(cx);
         self.exchange.poll_part(cx, self.worker)
+    }
+
+    /// As [`Self::poll_part`], without a copy. `None`: what comes next is to be had by that only.
+    pub(crate) fn poll_pipe(&mut self, cx: &mut Context<'_>) -> Option<Poll<Result<Pipe, Failure>>> {
+        self.pump(cx);
+        self.exchange.poll_pipe(cx, self.worker)
     }
 
     /// Goes on with the request's body, while the answer comes already.

@@ -3,9 +3,10 @@
 
 use super::buffer::Buffers;
 use super::clients::Clients;
+use super::pipe::Pipes;
 use super::refusal::Refusals;
 use super::slots::Slots;
-use crate::connect::{Http2Connections, IdlePool, connections_to_targets};
+use crate::connect::{Http2Connections, IdlePool, descriptors_to_targets};
 use crate::snapshot::Snapshot;
 use crate::telemetry::clock::{self, DateLine};
 use crate::telemetry::request_id::RequestIds;
@@ -127,7 +128,7 @@ impl Shared {
             return Room::None;
         }
         let descriptors = self.max_descriptors.load(Ordering::Relaxed);
-        let taken = open.saturating_add(connections_to_targets());
+        let taken = open.saturating_add(descriptors_to_targets());
         if taken < descriptors {
             Room::Some
         } else if taken.saturating_sub(self.idle_to_targets.load(Ordering::Relaxed)) < descriptors {
@@ -160,6 +161,8 @@ pub(crate) struct Worker {
     pub(crate) telemetry: WorkerTelemetry,
     /// Its buffers.
     pub(crate) buffers: Buffers,
+    /// Its pipes for long bodies.
+    pub(crate) pipes: Pipes,
     /// Its deadlines.
     pub(crate) slots: Rc<Slots>,
     /// Its idle connections to targets.
@@ -189,12 +192,14 @@ impl Worker {
         let snapshot = Rc::new(shared.snapshot());
         let telemetry = shared.telemetry.worker();
         let moment = (telemetry.since_epoch(clock::now()), clock::now_ms());
+        let buffers = Buffers::default();
         Self {
             index,
             workers: workers.max(1),
             telemetry,
             shared,
-            buffers: Buffers::default(),
+            pipes: buffers.pipes(),
+            buffers,
             slots: Rc::default(),
             idle: IdlePool::default(),
             http2: Http2Connections::default(),

@@ -9,6 +9,7 @@ mod explain;
 mod gateway;
 mod handover;
 mod idle;
+mod large;
 mod managed;
 mod names;
 mod process;

@@ -4,6 +4,7 @@ use crate::connect::{Counted, Stream, TargetConnection, bytes_acknowledged};
 use crate::proxy::body::{ClientSide, Part, Upload};
 use crate::proxy::buffer::Buffer;
 use crate::proxy::failure::Failure;
+use crate::proxy::pipe::{self, Pipe};
 use crate::proxy::worker::Worker;
 use plimsoll_core::protocol::h1::{ChunkDecoder, HeadScan, parse_response, write_chunk_head};
 use plimsoll_core::protocol::{BodyLength, HeadError, Method, ResponseHead};
@@ -33,6 +34,12 @@ enum Reading {
     Done,
 }
 
+impl Reading {
+    fn left(bytes: u64) -> Self {
+        if bytes == 0 { Self::Done } else { Self::Length(bytes) }
+    }
+}
+
 /// A request under way.
 #[expect(clippy::struct_excessive_bools, reason = "steps of two directions that move independently")]
 pub(crate) struct Http1Exchange {
@@ -42,6 +49,8 @@ pub(crate) struct Http1Exchange {
     out_at: usize,
     /// A large part to send after `out`, and how much of it was sent.
     part: Option<(Part, usize)>,
+    /// What is to be sent instead of a part, without a copy.
+    pipe: Option<Pipe>,
     /// Whether the part is followed by a chunk's end.
     part_in_chunk: bool,
     chunked: bool,
@@ -76,6 +85,7 @@ impl Http1Exchange {
             out,
             out_at: 0,
             part: None,
+            pipe: None,
             part_in_chunk: false,
             chunked: body == BodyLength::Chunked,
             uploaded: body == BodyLength::None,
@@ -107,7 +117,7 @@ impl Http1Exchange {
 
     /// Whether the request waits for more of the client's body, rather than for the target to take it.
     pub(super) fn waits_for_client(&self) -> bool {
-        !self.uploaded && self.part.is_none() && self.out_at >= self.out.len()
+        !self.uploaded && !self.has_part() && self.out_at >= self.out.len()
     }
 
     pub(super) fn is_reused(&self) -> bool {
@@ -148,7 +158,7 @@ impl Http1Exchange {
         loop {
             let waits_for_client = self.gather(cx, worker, upload, client)?;
             ready!(self.poll_write(cx, worker)).map_err(|_| Failure::Closed)?;
-            if self.uploaded && self.part.is_none() {
+            if self.uploaded && !self.has_part() {
                 self.sent = true;
                 worker.buffers.put_head(std::mem::take(&mut self.out));
                 return Poll::Ready(Ok(()));
@@ -159,6 +169,11 @@ impl Http1Exchange {
         }
     }
 
+    /// Whether a large part waits to be sent.
+    fn has_part(&self) -> bool {
+        self.part.is_some() || self.pipe.is_some()
+    }
+
     /// Takes what the client has for us, up to one large part; true if it has nothing more now.
     fn gather<C: ClientSide>(
         &mut self,
@@ -167,7 +182,16 @@ impl Http1Exchange {
         upload: &mut Upload,
         client: &mut C,
     ) -> Result<bool, Failure> {
-        while !self.uploaded && self.part.is_none() && self.out.len() - self.out_at < GATHER {
+        while !self.uploaded && !self.has_part() && self.out.len() - self.out_at < GATHER {
+            if !self.chunked
+                && matches!(self.connection.stream, Stream::Plain(_))
+                && let Some(piped) = upload.poll_pipe(cx, worker, client)
+            {
+                let Poll::Ready(pipe) = piped else { return Ok(true) };
+                self.pipe = Some(pipe?);
+                self.progress = self.progress.wrapping_add(1);
+                break;
+            }
             match upload.poll_part(cx, worker, client) {
                 Poll::Pending => return Ok(true),
                 Poll::Ready(Err(failure)) => return Err(failure),
@@ -231,6 +255,16 @@ impl Http1Exchange {
             }
             self.out.clear();
             self.out_at = 0;
+            if let (Some(pipe), Stream::Plain(tcp)) = (&mut self.pipe, &self.connection.stream) {
+                let before = pipe.len();
+                let result = pipe.poll_drain(cx, tcp);
+                let moved = before - pipe.len();
+                self.count(moved);
+                ready!(result)?;
+                if let Some(pipe) = self.pipe.take() {
+                    worker.pipes.put(pipe);
+                }
+            }
             let Some((part, at)) = &mut self.part else { return Poll::Ready(Ok(())) };
             let before = *at;
             let result = self.connection.stream.poll_write_all(cx, part.data(), at);
@@ -343,6 +377,19 @@ impl Http1Exchange {
         }
     }
 
+    pub(super) fn poll_pipe(&mut self, cx: &mut Context<'_>, worker: &Worker) -> Option<Poll<Result<Pipe, Failure>>> {
+        let (Reading::Length(left), Stream::Plain(tcp)) = (&self.reading, &self.connection.stream) else { return None };
+        let left = *left;
+        if left < pipe::WORTHWHILE || self.input.as_ref().is_some_and(|input| !input.is_empty()) {
+            return None;
+        }
+        Some(worker.pipes.poll_take(cx, tcp, left)?.map(|pipe| {
+            let pipe = pipe.map_err(|_| Failure::AnswerCut)?;
+            self.reading = Reading::left(left - pipe.len() as u64);
+            Ok(pipe)
+        }))
+    }
+
     fn count_down(&mut self, left: u64, buffer: &mut Buffer) {
         let length = buffer.len() as u64;
         if length > left {
@@ -350,8 +397,7 @@ impl Http1Exchange {
             self.reusable = false;
             buffer.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         }
-        let left = left.saturating_sub(length);
-        self.reading = if left == 0 { Reading::Done } else { Reading::Length(left) };
+        self.reading = Reading::left(left.saturating_sub(length));
     }
 
     fn decode(&mut self, buffer: &mut Buffer) -> Result<(), Failure> {

@@ -9,6 +9,7 @@ pub(crate) use http2::Http2Exchange;
 
 use super::body::{ClientSide, Part, Upload};
 use super::failure::Failure;
+use super::pipe::Pipe;
 use super::worker::Worker;
 use plimsoll_core::protocol::ResponseHead;
 use plimsoll_core::upstream::Target;
@@ -68,6 +69,14 @@ impl Exchange {
         match self {
             Self::Http1(exchange) => exchange.poll_part(cx, worker),
             Self::Http2(exchange) => exchange.poll_part(cx),
+        }
+    }
+
+    /// As [`Self::poll_part`], without a copy. `None`: what comes next is to be had by that only.
+    pub(crate) fn poll_pipe(&mut self, cx: &mut Context<'_>, worker: &Worker) -> Option<Poll<Result<Pipe, Failure>>> {
+        match self {
+            Self::Http1(exchange) => exchange.poll_pipe(cx, worker),
+            Self::Http2(_) => None,
         }
     }
 

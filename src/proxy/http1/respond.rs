@@ -2,12 +2,14 @@
 
 use super::side::Http1Side;
 use super::tunnel;
+use crate::connect::Stream;
 use crate::proxy::answer;
 use crate::proxy::attempt::Answered;
 use crate::proxy::body::Part;
 use crate::proxy::buffer::Buffer;
 use crate::proxy::failure::Failure;
 use crate::proxy::passing::{Passing, Waits};
+use crate::proxy::pipe::{self, Pipe};
 use crate::proxy::request::Request;
 use crate::proxy::slots::Slot;
 use plimsoll_core::protocol::forward::{ForwardResponse, write_response};
@@ -37,6 +39,7 @@ pub(crate) async fn respond(
     let waits = request.head.expect_continue && !side.is_read() && request.upload.taken() == 0;
     let keep = request.head.keep_alive && framing != BodyLength::UntilClose && !waits && !worker.shared.is_draining();
     let out = head_bytes(request, &head, framing, keep);
+    let pipes = matches!(framing, BodyLength::Length(length) if length >= pipe::WORTHWHILE && matches!(side.stream, Stream::Plain(_)));
     worker.put_response(head);
     if !exchange.is_done() || !exchange.is_sent() {
         request.detach();
@@ -44,6 +47,7 @@ pub(crate) async fn respond(
     let mut sending = Sending {
         passing: Passing::new((&worker, slot), exchange, request, side, service.read_timeout),
         chunked: framing == BodyLength::Chunked,
+        pipes,
         head: Some(out),
         writing: Writing::default(),
         last: false,
@@ -97,6 +101,8 @@ struct Writing {
     after: &'static [u8],
     /// Bytes of the first of them that went out.
     at: usize,
+    /// What follows them without a copy.
+    pipe: Option<Pipe>,
 }
 
 impl Writing {
@@ -107,6 +113,22 @@ impl Writing {
             None => self.after,
         }
     }
+
+    fn is_empty(&self) -> bool {
+        self.bytes().is_empty() && self.pipe.is_none()
+    }
+
+    /// Writes the first of them; whether any of it went out.
+    fn poll(&mut self, cx: &mut Context<'_>, stream: &mut Stream) -> (bool, Poll<std::io::Result<()>>) {
+        if let (true, Some(pipe), Stream::Plain(tcp)) = (self.bytes().is_empty(), &mut self.pipe, &*stream) {
+            let before = pipe.len();
+            let written = pipe.poll_drain(cx, tcp);
+            return (pipe.len() < before, written);
+        }
+        let mut at = self.at;
+        let written = stream.poll_write_all(cx, self.bytes(), &mut at);
+        (at > std::mem::replace(&mut self.at, at), written)
+    }
 }
 
 /// An answer on its way: takes the next part, writes it, and so on. One future for both, since most answers are through at
@@ -114,6 +136,8 @@ impl Writing {
 struct Sending<'a, 'c> {
     passing: Passing<'a, Http1Side<'c>>,
     chunked: bool,
+    /// The client takes pipes, and the body is long enough.
+    pipes: bool,
     /// The answer's head, until there is something to send it with.
     head: Option<Vec<u8>>,
     writing: Writing,
@@ -134,6 +158,13 @@ impl Sending<'_, '_> {
 
     /// Takes what is to be written next.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        if self.pipes
+            && let Some(piped) = self.passing.poll_pipe(cx)
+            && let Poll::Ready(pipe) = piped
+        {
+            self.begin_pipe(pipe?);
+            return Poll::Ready(Ok(()));
+        }
         match self.passing.poll_part(cx) {
             Poll::Ready(Ok(Some(Part::Trailers(lines)))) => self.end(&lines),
             Poll::Ready(Ok(Some(part))) => self.begin(part),
@@ -159,6 +190,15 @@ impl Sending<'_, '_> {
         }
         self.writing.before = bytes;
         self.last = true;
+    }
+
+    /// A part of the body in a pipe, with the head before it if that is still to go.
+    fn begin_pipe(&mut self, pipe: Pipe) {
+        self.passing.request.record.bytes_out += pipe.len() as u64;
+        self.last = self.passing.exchange.is_done();
+        self.writing.before = self.head.take().unwrap_or_default();
+        self.writing.pipe = Some(pipe);
+        self.passing.went_on();
     }
 
     /// A part of the body, with the head before it if that is still to go.
@@ -192,17 +232,15 @@ impl Sending<'_, '_> {
 
     /// Writes what there is to write.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        while !self.writing.bytes().is_empty() {
+        while !self.writing.is_empty() {
             self.passing.pump(cx);
             // Interim answers that are still on their way go first.
             if self.passing.side.poll_interim(cx)?.is_pending() {
                 return self.passing.wait(cx, Waits::ForClient).map(Err);
             }
-            let mut at = self.writing.at;
-            let written = self.passing.side.stream.poll_write_all(cx, self.writing.bytes(), &mut at);
-            self.passing.side.answered |= at > 0;
-            if at > self.writing.at {
-                self.writing.at = at;
+            let (moved, written) = self.writing.poll(cx, self.passing.side.stream);
+            if moved {
+                self.passing.side.answered = true;
                 self.passing.went_on();
             }
             match written {
@@ -216,12 +254,14 @@ impl Sending<'_, '_> {
 
     /// The first of what was to be written has gone out.
     fn written(&mut self) {
-        let Writing { before, part, after, at } = &mut self.writing;
+        let Writing { before, part, after, at, pipe } = &mut self.writing;
         *at = 0;
         if !before.is_empty() {
             self.passing.worker.buffers.put_head(std::mem::take(before));
         } else if let Some(part) = part.take() {
             self.passing.worker.buffers.put(part);
+        } else if let Some(pipe) = pipe.take() {
+            self.passing.worker.pipes.put(pipe);
         } else {
             *after = b"";
         }

@@ -4,6 +4,7 @@ use crate::connect::Stream;
 use crate::proxy::body::{ClientSide, Part};
 use crate::proxy::buffer::Buffer;
 use crate::proxy::failure::Failure;
+use crate::proxy::pipe::{self, Pipe};
 use crate::proxy::worker::Worker;
 use plimsoll_core::protocol::forward::{ForwardResponse, write_response};
 use plimsoll_core::protocol::h1::ChunkDecoder;
@@ -20,6 +21,12 @@ enum Reading {
     Chunked(Box<ChunkDecoder>),
     Trailers(Vec<u8>),
     Done,
+}
+
+impl Reading {
+    fn left(bytes: u64) -> Self {
+        if bytes == 0 { Self::Done } else { Self::Length(bytes) }
+    }
 }
 
 /// The connection, lent to one request.
@@ -64,7 +71,7 @@ impl<'c> Http1Side<'c> {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_buffer(&mut self, cx: &mut Context<'_>, worker: &Worker) -> Poll<Option<Buffer>> {
+    fn poll_buffer(&mut self, cx: &mut Context<'_>, worker: &Worker, large: bool) -> Poll<Option<Buffer>> {
         if let Some(buffer) = self.input.take() {
             if !buffer.is_empty() {
                 return Poll::Ready(Some(buffer));
@@ -72,7 +79,7 @@ impl<'c> Http1Side<'c> {
             worker.buffers.put(buffer);
         }
         match self.reading {
-            Reading::Length(left) if left > LONG_BODY => worker.buffers.poll_take_long(cx, self.stream),
+            Reading::Length(left) if large && left > LONG_BODY => worker.buffers.poll_take_long(cx, self.stream),
             _ => worker.buffers.poll_take(cx, self.stream),
         }
     }
@@ -89,7 +96,7 @@ impl<'c> Http1Side<'c> {
 }
 
 impl ClientSide for Http1Side<'_> {
-    fn poll_part(&mut self, cx: &mut Context<'_>, worker: &Worker) -> Poll<Result<Option<Part>, Failure>> {
+    fn poll_part(&mut self, cx: &mut Context<'_>, worker: &Worker, large: bool) -> Poll<Result<Option<Part>, Failure>> {
         loop {
             match &mut self.reading {
                 Reading::Done => return Poll::Ready(Ok(None)),
@@ -100,7 +107,7 @@ impl ClientSide for Http1Side<'_> {
                 }
                 Reading::Length(_) | Reading::Chunked(_) => {}
             }
-            let Some(mut buffer) = ready!(self.poll_buffer(cx, worker)) else {
+            let Some(mut buffer) = ready!(self.poll_buffer(cx, worker, large)) else {
                 return Poll::Ready(Err(Failure::ClientGone));
             };
             if let Reading::Length(left) = self.reading {
@@ -110,8 +117,7 @@ impl ClientSide for Http1Side<'_> {
                     self.keep_rest(worker, buffer.data().get(keep..).unwrap_or_default());
                     buffer.truncate(keep);
                 }
-                let left = left.saturating_sub(length);
-                self.reading = if left == 0 { Reading::Done } else { Reading::Length(left) };
+                self.reading = Reading::left(left.saturating_sub(length));
             } else if let Reading::Chunked(decoder) = &mut self.reading {
                 let (bytes, start, end) = buffer.parts();
                 let decoded = decoder.decode(bytes, start, end).map_err(|error| Failure::BadBody(error.reason()))?;
@@ -129,6 +135,19 @@ impl ClientSide for Http1Side<'_> {
             }
             return Poll::Ready(Ok(Some(Part::Buffer(buffer))));
         }
+    }
+
+    fn poll_pipe(&mut self, cx: &mut Context<'_>, worker: &Worker) -> Option<Poll<Result<Pipe, Failure>>> {
+        let (Reading::Length(left), Stream::Plain(tcp)) = (&self.reading, &*self.stream) else { return None };
+        let left = *left;
+        if left < pipe::WORTHWHILE || self.input.is_some() {
+            return None;
+        }
+        Some(worker.pipes.poll_take(cx, tcp, left)?.map(|pipe| {
+            let pipe = pipe.map_err(|_| Failure::ClientGone)?;
+            self.reading = Reading::left(left - pipe.len() as u64);
+            Ok(pipe)
+        }))
     }
 
     fn interim(&mut self, head: &ResponseHead) {

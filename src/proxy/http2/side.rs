@@ -5,6 +5,7 @@ use super::piece::Piece;
 use crate::proxy::body::{ClientSide, Part};
 use crate::proxy::buffer::Window;
 use crate::proxy::failure::Failure;
+use crate::proxy::pipe::Pipe;
 use crate::proxy::trailers;
 use crate::proxy::worker::Worker;
 use bytes::Bytes;
@@ -90,7 +91,12 @@ impl Http2Side {
 }
 
 impl ClientSide for Http2Side {
-    fn poll_part(&mut self, cx: &mut Context<'_>, _worker: &Worker) -> Poll<Result<Option<Part>, Failure>> {
+    fn poll_part(
+        &mut self,
+        cx: &mut Context<'_>,
+        _worker: &Worker,
+        _large: bool,
+    ) -> Poll<Result<Option<Part>, Failure>> {
         loop {
             let Some(body) = &mut self.body else { return Poll::Ready(Ok(None)) };
             let data = body.poll_data(cx);
@@ -109,6 +115,10 @@ impl ClientSide for Http2Side {
             self.window.fill(false);
             return Poll::Ready(Ok(trailers.map(|map| Part::Trailers(trailers::from_map(Some(&map))))));
         }
+    }
+
+    fn poll_pipe(&mut self, _cx: &mut Context<'_>, _worker: &Worker) -> Option<Poll<Result<Pipe, Failure>>> {
+        None
     }
 
     fn interim(&mut self, head: &ResponseHead) {
