@@ -42,6 +42,7 @@ fn options(algorithm: &str, count: u16, weight: fn(u16) -> u16) -> PoolOptions {
         queue: None,
         retry_budget: None,
         outlier: None,
+        slow_start: None,
     }
 }
 

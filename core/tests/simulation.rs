@@ -142,6 +142,7 @@ impl World {
             queue: None,
             retry_budget: None,
             outlier: None,
+            slow_start: None,
         };
         let signal = Arc::clone(&rebuild) as Arc<dyn Signal>;
         let upstream = Upstream::new(UpstreamId::document("web"), "web".into(), signal);

@@ -32,7 +32,7 @@ pub(super) async fn targets(ask: Ask) -> Answer {
 fn target(view: &View, planned: &PlannedUpstream, one: &TargetView) -> Value {
     let written = written_targets(view, planned).iter().find(|written| written.target == one.name);
     let causes: Vec<&str> = one.causes.iter().map(|cause| cause.name()).collect();
-    json!({
+    let mut shown = json!({
         "id": written.map_or_else(|| one.id.to_string(), |written| written.id.to_string()),
         "replica": &*one.replica,
         "target": &*one.name,
@@ -47,7 +47,11 @@ fn target(view: &View, planned: &PlannedUpstream, one: &TargetView) -> Value {
             "weight": one.weight,
             "health": word(one, is_checked(&planned.settings.healthchecks)),
         }]},
-    })
+    });
+    if let (Some(share), Some(shown)) = (one.share, shown.as_object_mut()) {
+        shown.insert("share".to_owned(), share.into());
+    }
+    shown
 }
 
 /// Kong's word.

@@ -45,6 +45,7 @@ pub(super) fn options(
             max_ejected: outlier.max_ejected,
             panic_below: outlier.panic_below,
         }),
+        slow_start: settings.slow_start.filter(|over| !over.is_zero()),
     }
 }
 
@@ -60,6 +61,7 @@ pub(super) fn same(one: &PoolOptions, other: &PoolOptions) -> bool {
         && one.queue == other.queue
         && one.retry_budget == other.retry_budget
         && one.outlier == other.outlier
+        && one.slow_start == other.slow_start
         && one.members.len() == other.members.len()
         && one
             .members

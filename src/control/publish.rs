@@ -111,7 +111,8 @@ impl Reconciler {
         // Before causes are read: a change after this is told again.
         let changed = upstream.take_changed();
         let present = upstream.pool();
-        if !changed && present.generation() > 0 && pools::same(present.options(), &options) {
+        let same = || !present.has_outgrown(now) && pools::same(present.options(), &options);
+        if !changed && present.generation() > 0 && same() {
             return None;
         }
         Some(Arc::new(Pool::build(options, Some(&present), now)))

@@ -283,7 +283,9 @@ impl Reconciler {
         let mut registry = self.workshop.registry.lock();
         registry.judge_all(now);
         registry.forget(now);
+        let outgrown = registry.outgrown(now);
         drop(registry);
+        outgrown.into_iter().for_each(|id| self.causes_changed(id));
         self.retired.sweep(&self.workshop.thread);
         self.common.shared.telemetry.set(&metric::CONFIG_RETIRED, &[], show::count(self.retired.len()));
     }

@@ -226,6 +226,12 @@ impl Registry {
         self.upstreams.values_mut().for_each(|known| known.judge(&self.telemetry, now));
     }
 
+    /// Upstreams whose new targets have earned more of their shares.
+    pub(super) fn outgrown(&self, now: Instant) -> Vec<UpstreamId> {
+        let outgrown = self.upstreams.values().filter(|known| known.upstream.pool().has_outgrown(now));
+        outgrown.map(|known| known.upstream.id.clone()).collect()
+    }
+
     /// Whether no request is in flight on any target with this identity.
     pub(super) fn is_idle(&self, id: &TargetId) -> bool {
         self.upstreams.values().filter_map(|known| known.targets.get(id)).all(|known| known.target.inflight() == 0)

@@ -86,6 +86,8 @@ pub struct TargetView {
     pub causes: Causes,
     /// Requests in flight.
     pub inflight: u32,
+    /// What part of its share it has, from 0.1 to 1, where shares of new targets grow and it may be picked.
+    pub share: Option<f64>,
 }
 
 impl View {
@@ -113,7 +115,7 @@ impl View {
 
 fn targets(upstream: &Upstream) -> Vec<TargetView> {
     let pool = upstream.pool();
-    let targets = pool.targets().iter().map(|member| TargetView {
+    let targets = (0..).zip(pool.targets()).map(|(index, member)| TargetView {
         id: member.target.id.clone(),
         name: Arc::clone(&member.target.name),
         replica: Arc::clone(&member.target.replica),
@@ -121,6 +123,7 @@ fn targets(upstream: &Upstream) -> Vec<TargetView> {
         weight: member.weight,
         causes: member.target.causes(),
         inflight: member.target.inflight(),
+        share: pool.share(index),
     });
     targets.collect()
 }

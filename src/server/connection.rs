@@ -125,7 +125,7 @@ fn serve_client(worker: &Rc<Worker>, accepted: Accepted, mut counted: Counted, b
     if client.tls {
         drop(tokio::task::spawn_local(Box::pin(serve_tls(worker, stream, client, counted))));
     } else {
-        drop(tokio::task::spawn_local(serve_stream(worker, Stream::Plain(stream), client, false, counted)));
+        drop(tokio::task::spawn_local(serve_stream(worker, Stream::Plain(stream), Rc::new(client), false, counted)));
     }
 }
 
@@ -142,7 +142,7 @@ async fn serve_tls(worker: Rc<Worker>, stream: TcpStream, mut client: Client, co
         _ => (false, None),
     };
     client.sni = sni;
-    drop(tokio::task::spawn_local(serve_stream(worker, stream, client, is_http2, counted)));
+    drop(tokio::task::spawn_local(serve_stream(worker, stream, Rc::new(client), is_http2, counted)));
 }
 
 async fn handshake(listener: &Listener, stream: TcpStream, slot: &Slot, within: Duration) -> Option<Stream> {
@@ -160,12 +160,22 @@ async fn handshake(listener: &Listener, stream: TcpStream, slot: &Slot, within: 
     .await
 }
 
-async fn serve_stream(worker: Rc<Worker>, stream: Stream, client: Client, is_http2: bool, counted: Counted) {
-    let client = Rc::new(client);
-    if is_http2 {
-        Box::pin(http2::serve(&worker, stream, &client, Vec::new())).await;
-    } else if let http1::Ended::Http2(stream, first) = http1::serve(&worker, stream, &client).await {
-        Box::pin(http2::serve(&worker, stream, &client, first)).await;
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async fn holds its arguments twice, and this is what an idle client costs"
+)]
+fn serve_stream(
+    worker: Rc<Worker>,
+    mut stream: Stream,
+    client: Rc<Client>,
+    is_http2: bool,
+    counted: Counted,
+) -> impl Future<Output = ()> {
+    async move {
+        let first = if is_http2 { Some(Vec::new()) } else { http1::serve(&worker, &mut stream, &client).await };
+        if let Some(first) = first {
+            Box::pin(http2::serve(&worker, stream, &client, first)).await;
+        }
+        drop(counted);
     }
-    drop(counted);
 }

@@ -195,6 +195,8 @@ pub struct UpstreamSettings {
     pub retry_budget: Option<RetryBudget>,
     /// When targets are ejected; `None`: never.
     pub outlier: Option<Outlier>,
+    /// How long a new target's share grows; `None`: it has all of it at once.
+    pub slow_start: Option<Duration>,
 }
 
 /// When targets that do worse than they should are ejected.
@@ -468,6 +470,7 @@ impl Default for UpstreamSettings {
             queue: None,
             retry_budget: None,
             outlier: None,
+            slow_start: None,
         }
     }
 }

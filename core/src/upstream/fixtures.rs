@@ -55,6 +55,7 @@ pub(super) fn options(algorithm: &str, members: Vec<Member>) -> PoolOptions {
         queue: None,
         retry_budget: None,
         outlier: None,
+        slow_start: None,
     }
 }
 

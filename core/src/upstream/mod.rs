@@ -21,6 +21,7 @@ mod outlier;
 mod pool;
 mod retry_budget;
 mod slots;
+mod slow_start;
 mod sync;
 mod target;
 mod ticks;

@@ -1,6 +1,7 @@
 //! The targets of one upstream at one moment, with the balancer built over those that may be picked.
 
 use super::balance::{Algorithm, Ask, BALANCERS, Balancer, Members, Pick, TargetIndex, WorkerRng};
+use super::slow_start::SlowStart;
 use super::ticks::{NEVER, Ticks, ticks};
 use super::waiting::Room;
 use super::{OutlierRules, RetryLimits, Target};
@@ -57,6 +58,8 @@ pub struct PoolOptions {
     pub retry_budget: Option<RetryLimits>,
     /// When targets are ejected; `None`: never.
     pub outlier: Option<OutlierRules>,
+    /// How long a new target's share grows; `None`: it has all of it at once.
+    pub slow_start: Option<Duration>,
 }
 
 /// Targets by state, for `plimsoll_upstream_targets`.
@@ -74,6 +77,7 @@ pub struct Pool {
     options: PoolOptions,
     balancer: Arc<dyn Balancer>,
     usable: Box<[Usable]>,
+    slow_start: Option<SlowStart>,
     below_threshold: bool,
     ignored: Causes,
     built: Ticks,
@@ -84,8 +88,8 @@ pub struct Pool {
 pub struct Usable {
     /// Which one.
     pub index: TargetIndex,
-    /// Its share, from 1.
-    pub weight: u16,
+    /// Its share, from 1: its weight, or a multiple of it where others' shares still grow.
+    pub weight: u32,
 }
 
 impl Pool {
@@ -94,16 +98,24 @@ impl Pool {
     pub fn build(options: PoolOptions, previous: Option<&Self>, now: Instant) -> Self {
         let below_threshold = below_threshold(&options);
         let ignored = ignored(&options);
-        let usable: Box<[Usable]> = (0..)
+        let mut usable: Box<[Usable]> = (0..)
             .map(TargetIndex)
             .zip(&options.members)
             .filter(|(_, member)| !below_threshold && member.weight > 0)
             .filter(|(_, member)| member.target.causes().without(ignored).is_empty())
-            .map(|(index, member)| Usable { index, weight: member.weight })
+            .map(|(index, member)| Usable { index, weight: member.weight.into() })
             .collect();
+        let slow_start = options.slow_start.map(|over| {
+            let before = previous.and_then(|pool| Some(pool.slow_start.as_ref()?.before(pool.usable_targets())));
+            let targets = usable.iter().filter_map(|usable| member_at(&options, usable.index));
+            SlowStart::new(over, targets, before.as_ref(), now)
+        });
+        if let Some(slow_start) = &slow_start {
+            usable.iter_mut().zip(slow_start.factors()).for_each(|(usable, factor)| usable.weight *= factor);
+        }
         let members = Members { all: &options.members, usable: &usable };
         let balancer = options.algorithm.build(&members, previous.map(|pool| &*pool.balancer));
-        Self { options, balancer, usable, below_threshold, ignored, built: ticks(now) }
+        Self { options, balancer, usable, slow_start, below_threshold, ignored, built: ticks(now) }
     }
 
     /// A pool without targets that nobody feeds: what an upstream has before the first one.
@@ -122,9 +134,11 @@ impl Pool {
             queue: None,
             retry_budget: None,
             outlier: None,
+            slow_start: None,
         };
         let balancer = algorithm.build(&Members { all: &[], usable: &[] }, None);
-        Self { options, balancer, usable: Box::default(), below_threshold: false, ignored: Causes::NONE, built: NEVER }
+        let (usable, slow_start) = (Box::default(), None);
+        Self { options, balancer, usable, slow_start, below_threshold: false, ignored: Causes::NONE, built: NEVER }
     }
 
     /// When it was built.
@@ -183,7 +197,24 @@ impl Pool {
     /// The target at `index`, which a [`Pick`] of this pool named.
     #[must_use]
     pub fn target(&self, index: TargetIndex) -> Option<&Arc<Target>> {
-        self.options.members.get(index.0 as usize).map(|member| &member.target)
+        member_at(&self.options, index)
+    }
+
+    fn usable_targets(&self) -> impl Iterator<Item = &Arc<Target>> {
+        self.usable.iter().filter_map(|usable| self.target(usable.index))
+    }
+
+    /// Whether shares of new targets have grown since it was built: it is to be built anew.
+    #[must_use]
+    pub fn has_outgrown(&self, now: Instant) -> bool {
+        self.slow_start.as_ref().is_some_and(|slow_start| slow_start.has_grown(now))
+    }
+
+    /// What part of its share the target at `index` has, from 0.1 to 1, where shares of new targets grow and it is usable.
+    #[must_use]
+    pub fn share(&self, index: u32) -> Option<f64> {
+        let place = self.usable.iter().position(|usable| usable.index.0 == index)?;
+        Some(self.slow_start.as_ref()?.part(place))
     }
 
     /// Chooses a target. Takes no slot: that is [`Upstream::acquire`](super::Upstream::acquire).
@@ -241,6 +272,10 @@ impl Pool {
     pub(super) fn max_concurrency(&self) -> u32 {
         self.options.max_concurrency.unwrap_or(u32::MAX)
     }
+}
+
+fn member_at(options: &PoolOptions, index: TargetIndex) -> Option<&Arc<Target>> {
+    options.members.get(index.0 as usize).map(|member| &member.target)
 }
 
 /// Envoy's panic, where outliers are ejected: if fewer than so many of the targets may be used, all that are there are, since

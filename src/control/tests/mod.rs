@@ -5,3 +5,4 @@ mod fixture;
 mod listeners;
 mod outliers;
 mod replicas;
+mod slow_start;

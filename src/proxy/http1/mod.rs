@@ -25,7 +25,7 @@ use side::Http1Side;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::AsyncWrite;
 
@@ -36,52 +36,48 @@ const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 1 << 20;
 
-/// How long a connection stays busy after its last answer.
+/// How long a connection stays busy after its last answer. After its first one it does not: many clients ask once, and keep
+/// the connection for later.
 const STAYS_BUSY: Duration = Duration::from_millis(200);
 
-/// How a connection ended.
-pub(crate) enum Ended {
-    /// It is over.
-    Closed,
-    /// The client speaks HTTP/2; these are its first bytes.
-    Http2(Stream, Vec<u8>),
-}
-
-/// Serves a connection until it ends.
-pub(crate) async fn serve(worker: &Rc<Worker>, mut stream: Stream, client: &Rc<Client>) -> Ended {
+/// Serves a connection until it ends, or until its client turns out to speak HTTP/2: then with its first bytes.
+pub(crate) async fn serve(worker: &Rc<Worker>, stream: &mut Stream, client: &Rc<Client>) -> Option<Vec<u8>> {
     let slot = worker.slots.open();
     let mut requests = 0_u64;
     loop {
-        let waited = if requests == 0 { Duration::ZERO } else { STAYS_BUSY };
+        let waited = if requests <= 1 { Duration::ZERO } else { STAYS_BUSY };
         let patience = worker.snapshot().settings.timeouts.client_idle.saturating_sub(waited);
-        let Some(Some(first)) = next_bytes(worker, &mut stream, &slot, patience).await else { return Ended::Closed };
+        let first = next_bytes(worker, stream, &slot, patience).await??;
         if requests == 0 && client.listener.http2 && is_http2(first.data()) {
             let bytes = first.data().to_vec();
             worker.buffers.put(first);
-            return Ended::Http2(stream, bytes);
+            return Some(bytes);
         }
-        match Box::pin(busy(worker, &mut stream, client, &slot, first)).await {
-            Some(served) => requests += served,
-            None => return Ended::Closed,
-        }
+        requests += Box::pin(busy(worker, stream, client, &slot, (first, requests > 0))).await?;
     }
 }
 
 /// The first bytes of a request; `Some(None)` if the client is gone, `None` if nothing came in time.
-async fn next_bytes(worker: &Worker, stream: &mut Stream, slot: &Slot, patience: Duration) -> Option<Option<Buffer>> {
+fn next_bytes(
+    worker: &Worker,
+    stream: &mut Stream,
+    slot: &Slot,
+    patience: Duration,
+) -> impl Future<Output = Option<Option<Buffer>>> {
     slot.set_role(Role::Idle);
     slot.arm(patience);
-    let came = poll_fn(|cx| match worker.buffers.poll_take(cx, stream) {
-        Poll::Pending => slot.poll(cx).map(|interrupt| (interrupt != Interrupt::TimedOut).then_some(None)),
-        ready => ready.map(Some),
+    poll_fn(move |cx| {
+        let came = match worker.buffers.poll_take(cx, stream) {
+            Poll::Ready(came) => Some(came),
+            Poll::Pending => (ready!(slot.poll(cx)) != Interrupt::TimedOut).then_some(None),
+        };
+        slot.set_role(Role::Busy);
+        if let Some(Some(_)) = &came {
+            // Told to end while it was idle, it was quicker: this request is served like any other of a drain.
+            slot.forget();
+        }
+        Poll::Ready(came)
     })
-    .await;
-    slot.set_role(Role::Busy);
-    if let Some(Some(_)) = &came {
-        // Told to end while it was idle, it was quicker: this request is served like any other of a drain.
-        slot.forget();
-    }
-    came
 }
 
 /// Whether a connection's first bytes are HTTP/2's, as far as they go. Four bytes tell it from every method of HTTP/1.
@@ -89,13 +85,14 @@ fn is_http2(bytes: &[u8]) -> bool {
     bytes.len() >= 4 && HTTP2_PREFACE.starts_with(bytes.get(..HTTP2_PREFACE.len()).unwrap_or(bytes))
 }
 
-/// Serves requests while they come. How many; `None` if the connection is to be closed.
+/// Serves requests while they come, from these first bytes on; `stays`: also those that come a moment after the last answer.
+/// How many; `None` if the connection is to be closed.
 async fn busy(
     worker: &Rc<Worker>,
     stream: &mut Stream,
     client: &Rc<Client>,
     slot: &Slot,
-    first: Buffer,
+    (first, stays): (Buffer, bool),
 ) -> Option<u64> {
     let mut input = Some(first);
     let mut served = 0;
@@ -103,6 +100,9 @@ async fn busy(
         if input.as_ref().is_none_or(Buffer::is_empty) {
             if let Some(buffer) = input.take() {
                 worker.buffers.put(buffer);
+            }
+            if !stays {
+                return Some(served);
             }
             match next_bytes(worker, stream, slot, STAYS_BUSY).await {
                 Some(Some(buffer)) => input = Some(buffer),

@@ -103,6 +103,7 @@ impl Fixture {
             queue: self.options.queue,
             retry_budget: self.options.retry_budget,
             outlier: None,
+            slow_start: None,
         };
         let old = self.upstream.pool();
         let pool = Pool::build(options, Some(&old), Instant::now());

@@ -32,6 +32,7 @@ impl Builder<'_> {
                 queue: waiting(record, "queue"),
                 retry_budget: record.record("retry_budget").map(retry_budget),
                 outlier: record.record("outlier").map(outlier),
+                slow_start: record.optional_duration("slow_start"),
             },
             targets: Vec::new(),
             discover,

@@ -13,8 +13,17 @@ use std::time::Duration;
 #[must_use]
 pub fn upstream_json(upstream: &Upstream, credentials: Credentials) -> Value {
     let Upstream { id, name, settings, targets, discover, tags, place: _ } = upstream;
-    let UpstreamSettings { algorithm, host_header, healthchecks, hold, max_concurrency, queue, retry_budget, outlier } =
-        settings;
+    let UpstreamSettings {
+        algorithm,
+        host_header,
+        healthchecks,
+        hold,
+        max_concurrency,
+        queue,
+        retry_budget,
+        outlier,
+        slow_start,
+    } = settings;
     let mut out = json!({"id": &**id, "name": &**name, "algorithm": &**algorithm});
     put(&mut out, "host_header", host_header.as_deref().map(Value::from));
     let checks = json!({
@@ -29,6 +38,7 @@ pub fn upstream_json(upstream: &Upstream, credentials: Credentials) -> Value {
     let budget = retry_budget.map(|budget| json!({"ratio": budget.ratio, "min_per_second": budget.min_per_second}));
     put(&mut out, "retry_budget", budget);
     put(&mut out, "outlier", outlier.map(outlier_json));
+    put(&mut out, "slow_start", slow_start.map(|over| print_duration(over).into()));
     put(&mut out, "targets", (!targets.is_empty()).then(|| targets.iter().map(target_json).collect()));
     put(&mut out, "discover", (!discover.is_empty()).then(|| discover_json(discover, credentials)));
     put(&mut out, "tags", filled(tags));

@@ -58,7 +58,13 @@ pub(in crate::config) static UPSTREAM: Table = Table {
             .integer(10_000),
         later("use_srv_name", "Sends the name of an SRV record as Host."),
         later("client_certificate", "The certificate that targets are shown."),
-        later("slow_start", "A new target's share grows to its weight over this time."),
+        field(
+            "slow_start",
+            Kind::Duration,
+            "The share of a target that joins the pool, or comes back to it, grows to its weight over this time. Default: it \
+             has all of it at once.",
+        )
+        .example("30s"),
         field(
             "max_concurrency",
             Kind::Either(&MAX_CONCURRENCY),

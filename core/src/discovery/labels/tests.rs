@@ -90,6 +90,7 @@ fn labels_become_routes_services_and_settings() {
         ("plimsoll.service.retries", "0"),
         ("plimsoll.upstream.algorithm", "least-connections"),
         ("plimsoll.upstream.healthchecks.active.healthy.interval", "0.5"),
+        ("plimsoll.upstream.slow_start", "1m"),
         ("plimsoll.target.port", "8000"),
         ("plimsoll.target.weight", "0"),
         ("plimsoll.target.scheme", "https"),
@@ -106,7 +107,8 @@ fn labels_become_routes_services_and_settings() {
     assert_eq!((said.service.read_timeout, said.service.retries), (Some(Duration::from_millis(1500)), Some(0)));
     assert_eq!(&*said.upstream.algorithm, "least-connections");
     assert_eq!(said.upstream.healthchecks.active.healthy.interval, Duration::from_millis(500));
-    assert_eq!(said.upstream_set.len(), 2);
+    assert_eq!(said.upstream.slow_start, Some(Duration::from_secs(60)));
+    assert_eq!(said.upstream_set.len(), 3);
     assert_eq!((said.port, said.weight, said.scheme), (Some(8000), 0, Some(Protocol::Https)));
     assert_eq!(said.network.as_deref(), Some("front"));
 }
@@ -228,8 +230,6 @@ fn hosts_are_names_with_one_wildcard_at_an_end() {
 #[test]
 fn what_is_not_available_says_so() {
     refused(&[("plimsoll.plugins.rate-limiting.minute", "60")], "no plugins are available in this version");
-    refused(&[("plimsoll.upstream.slow_start", "30s")], "not available in this version");
-    refused(&[("plimsoll.upstream.slow_start", "3s")], "not available in this version");
     refused(&[("plimsoll.upstream.queue.timeout", "5s")], "needs \"queue\" in `providers.docker.allow.fields`");
     refused(&[("plimsoll.upstream.hash_on", "ip")], "not available in this version");
     refused(&[("plimsoll.upstream.algorithm", "consistent-hashing")], "not available in this version");

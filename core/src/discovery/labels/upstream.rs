@@ -14,7 +14,6 @@ pub(super) const BY_ALLOWANCE: &[&str] = &["queue", "hold", "retry_budget", "out
 
 /// Fields of an upstream that this version does not have yet, or not for labels.
 pub(super) const NOT_YET: &[&str] = &[
-    "slow_start",
     "scaling",
     "recycle",
     "hash_on",
@@ -120,6 +119,8 @@ pub(super) const FIELDS: &[Field<UpstreamSettings>] = &[
         |u, v| hold(u).timeout => values::duration(v)?),
     field!("max_concurrency", "Requests that one replica has in flight at the most.", "64",
         |u, v| u.max_concurrency => Some(u32::from(values::small(v, 1..=u16::MAX)?))),
+    field!("slow_start", "A new replica's share grows to its weight over this time.", "30s",
+        |u, v| u.slow_start => Some(values::duration(v)?)),
     Field {
         name: "queue",
         doc: "`false`: requests do not wait while all replicas are at `max_concurrency`. Where `allow.fields` names it.",

@@ -64,7 +64,8 @@ fn draw<'a>(pool: &'a Pool, ask: &Ask<'_>, rng: &mut WorkerRng, not: Option<usiz
         // Leaves `not` out without a second draw.
         let place = if not.is_some_and(|not| place >= not) { place + 1 } else { place };
         if let Look::Free(target) = look_at(pool, place, ask) {
-            let weight = pool.usable().get(place).map_or(1.0, |usable| f32::from(usable.weight));
+            #[expect(clippy::cast_precision_loss, reason = "exact below 2^24, which no weight in tenths reaches")]
+            let weight = pool.usable().get(place).map_or(1.0, |usable| usable.weight as f32);
             return Some((place, Drawn { target, weight }));
         }
     }

@@ -26,7 +26,7 @@ struct Wheel {
     /// Which usable target a place of the schedule is: place + turned, around.
     turned: usize,
     /// What the schedule was made for.
-    shares: Vec<(TargetId, u16)>,
+    shares: Vec<(TargetId, u32)>,
     cursor: Arc<CachePadded<AtomicU64>>,
 }
 
@@ -44,7 +44,7 @@ impl Algorithm for RoundRobin {
     }
 
     fn build(&self, members: &Members<'_>, previous: Option<&dyn Balancer>) -> Arc<dyn Balancer> {
-        let shares: Vec<(TargetId, u16)> = members
+        let shares: Vec<(TargetId, u32)> = members
             .usable
             .iter()
             .filter_map(|usable| Some((members.all.get(usable.index.0 as usize)?.target.id.clone(), usable.weight)))
@@ -56,7 +56,7 @@ impl Algorithm for RoundRobin {
             Some(wheel) => (Arc::default(), wheel.next_turn() % count.max(1)),
             None => (Arc::default(), 0),
         };
-        let weights: Vec<u16> = (0..count).filter_map(|place| Some(shares.get((place + turned) % count)?.1)).collect();
+        let weights: Vec<u32> = (0..count).filter_map(|place| Some(shares.get((place + turned) % count)?.1)).collect();
         Arc::new(Wheel { schedule: Schedule::new(&weights), turned, shares, cursor })
     }
 }

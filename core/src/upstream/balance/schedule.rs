@@ -44,7 +44,7 @@ enum Node {
 
 impl Schedule {
     /// The order for these weights, all above 0.
-    pub(super) fn new(weights: &[u16]) -> Self {
+    pub(super) fn new(weights: &[u32]) -> Self {
         let divisor = weights.iter().fold(0, |divisor, weight| gcd(divisor, *weight)).max(1);
         let weights: Vec<u64> = weights.iter().map(|weight| u64::from(weight / divisor)).collect();
         let cycle: u64 = weights.iter().sum();
@@ -129,6 +129,6 @@ fn descend(nodes: &[Node], mut position: u64) -> usize {
     }
 }
 
-const fn gcd(a: u16, b: u16) -> u16 {
+const fn gcd(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
