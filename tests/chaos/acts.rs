@@ -35,6 +35,7 @@ impl Scene {
         match step.act {
             Act::Kill { who } => self.kill(&self.one(who)).await,
             Act::KillAll => self.kill(&self.fleet.living()).await,
+            Act::Term { who } => self.term(&self.one(who)).await,
             Act::Pause { who, pause_ms } => self.pause(&self.one(who), pause_ms).await,
             Act::Scale { replicas } => self.scale(replicas).await,
             Act::Nobody { pause_ms } => self.nobody(pause_ms).await,
@@ -113,6 +114,18 @@ impl Scene {
                 containers.run("kill", names).await;
                 sleep(HEARD).await;
                 drop(kill);
+                containers.run("start", names).await;
+            }
+        }
+    }
+
+    /// It finishes what it has in hand, and whoever comes meanwhile.
+    async fn term(&self, names: &[String]) {
+        match &self.fleet {
+            Fleet::Processes(processes) => processes.signal(names, Signal::TERM),
+            Fleet::Containers(containers) => {
+                containers.run("kill -s TERM", names).await;
+                containers.run("wait", names).await;
                 containers.run("start", names).await;
             }
         }

@@ -5,6 +5,7 @@
 //! | what happens | what may fail |
 //! |---|---|
 //! | nothing, or anything that the gateway does itself or is told of: scaling, replacing, stopping in good order, reloads good and bad, a target taken out by hand | nothing |
+//! | somebody else tells a replica to stop, which ends in good order | nothing |
 //! | nobody is home for a while | nothing: requests are held |
 //! | a replica is paused, or loses its network and gets it back | nothing: answers come later |
 //! | a replica is killed | an answer of its that had begun is cut, or 502 where its client had nothing of it yet; a POST that it had taken gets 502. What was not under way at that very moment, and any GET whose answer had not begun, is answered right |
