@@ -90,9 +90,15 @@ impl Scene {
         }
     }
 
-    /// Waits until all replicas are well.
+    /// Waits until all replicas are well, and nobody waits for them: of requests that are held, one outage right after another
+    /// would make more than there is room for.
     pub(crate) async fn settle(&self) {
         self.gateway.healthy(WELL_MAX, UPSTREAM, self.document.replicas.into()).await;
+        until(WELL_MAX, "nobody to be held", async || {
+            self.gateway.metric("plimsoll_upstream_held_requests", &[("upstream", UPSTREAM)]).await.unwrap_or(0.0)
+                == 0.0
+        })
+        .await;
     }
 
     /// One of those that live, if any does.
@@ -121,12 +127,15 @@ impl Scene {
 
     /// It finishes what it has in hand, and whoever comes meanwhile.
     async fn term(&self, names: &[String]) {
+        // The only one must not be away for longer than requests are held, with what came before.
+        self.settle().await;
         match &self.fleet {
             Fleet::Processes(processes) => processes.signal(names, Signal::TERM),
             Fleet::Containers(containers) => {
                 containers.run("kill -s TERM", names).await;
                 containers.run("wait", names).await;
                 containers.run("start", names).await;
+                self.settle().await;
             }
         }
     }
