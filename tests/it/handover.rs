@@ -255,6 +255,23 @@ async fn a_hup_during_the_hand_over_is_heard_by_who_takes_over() {
 }
 
 #[tokio::test]
+async fn a_hup_to_the_old_process_while_it_drains_is_passed_on() {
+    let one = Target::sample("web", "one").await;
+    let mut gateway = start(Path::new(BINARY), document("", &web(&[&one], ""))).await;
+    post_one_more(&gateway, &one).await;
+    let mut slow = Wire::connect(gateway.http).await.expect("a connection");
+    slow.send("GET /?ms=3000 HTTP/1.1\r\nHost: web.test\r\n\r\n").await.expect("it is sent");
+    gateway.signal(Signal::USR2);
+    gateway.next_told("the new process serves", 0, LIMIT).await;
+    assert_eq!(status(&gateway, "more.test").await, 200);
+    // The first process still, which drains.
+    gateway.signal(Signal::HUP);
+    until(LIMIT, "the file's document", async || status(&gateway, "more.test").await == 404).await;
+    gateway.replaced(0, LIMIT).await;
+    assert_eq!(slow.answer(false).await.expect("an answer").status, 200);
+}
+
+#[tokio::test]
 async fn a_file_that_changes_during_the_hand_over_is_read_by_who_takes_over() {
     let one = Target::sample("web", "one").await;
     let mut gateway = start(Path::new(BINARY), slow_to_be_ready(&web(&[&one], ""))).await;
