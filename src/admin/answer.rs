@@ -1,7 +1,7 @@
 //! What is answered: mostly JSON, always said not to be kept or guessed at.
 
 use axum::body::Body;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -26,6 +26,13 @@ pub(super) fn ok(value: &Value) -> Answer {
 /// A message, as Kong words an error.
 pub(super) fn message(status: StatusCode, text: &str) -> Answer {
     json(status, &json!({"message": text}))
+}
+
+/// Not now: it should be asked again in a moment.
+pub(super) fn later(text: &str) -> Answer {
+    let mut answer = message(StatusCode::SERVICE_UNAVAILABLE, text);
+    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    answer
 }
 
 /// There is no such thing, in Kong's words.

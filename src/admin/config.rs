@@ -1,6 +1,6 @@
 //! The document: read, and replaced.
 
-use super::answer::{Answer, empty, json, message, ok};
+use super::answer::{Answer, empty, json, later, message, ok};
 use super::entities;
 use super::routes::{Ask, View};
 use super::status::hash;
@@ -104,9 +104,7 @@ fn refused(error: &ApplyError) -> Answer {
     let problems: &[DocumentProblem] = match error {
         ApplyError::Document(problems) => problems.list(),
         ApplyError::Compile { problems, .. } => problems,
-        ApplyError::Stopped | ApplyError::HandingOver => {
-            return message(StatusCode::SERVICE_UNAVAILABLE, &error.to_string());
-        }
+        ApplyError::Stopped | ApplyError::HandingOver => return later(&error.to_string()),
         _ => return message(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     };
     let mut fields = Map::new();

@@ -8,6 +8,8 @@ use crate::handover::{Handed, HandedDoor};
 use arc_swap::ArcSwap;
 use plimsoll_core::config::{AdminAddress, Gateway};
 use rustix::fs::{Mode, chmod};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -19,6 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use thiserror::Error;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 /// Why a door cannot be opened.
 #[derive(Debug, Error)]
@@ -140,32 +143,39 @@ impl Doors {
     /// reload on.
     #[must_use = "the doors close when it is dropped"]
     pub fn serve(self, gateway: &Handle) -> Served {
-        let (mut tasks, mut sockets) = (Vec::new(), Vec::new());
+        let (mut doors, mut tasks) = (Vec::new(), Vec::new());
         for Open { address, socket, given, rules } in self.open {
-            match socket.double() {
-                Ok(socket) => sockets.push(HandedDoor { address, given, socket }),
-                Err(error) => tracing::warn!(address, %error, "this door cannot be handed over"),
-            }
             let rules = Arc::new(ArcSwap::from_pointee(rules));
             if let Some(path) = &self.token_file {
                 tasks.push(tokio::spawn(follow_token(path.clone(), Arc::clone(&rules), gateway.clone())));
             }
-            tasks.push(tokio::spawn(serve(socket, rules, gateway.clone())));
+            doors.push(Answered { address, socket, given, rules });
         }
-        let unix = self.unix;
-        if let Some(file) = &unix {
-            file.ours.store(true, Ordering::Relaxed);
-        }
-        Served { tasks, unix, sockets }
+        let (gateway, unix) = (gateway.clone(), self.unix);
+        let mut served = Served { tasks, answering: Vec::new(), over: CancellationToken::new(), doors, unix, gateway };
+        served.answer();
+        served
     }
+}
+
+/// A door at which somebody answers.
+struct Answered {
+    address: String,
+    socket: Socket,
+    given: bool,
+    rules: Arc<ArcSwap<Rules>>,
 }
 
 /// Doors at which somebody answers.
 pub struct Served {
     tasks: Vec<JoinHandle<()>>,
+    answering: Vec<JoinHandle<()>>,
+    /// For the connections: the answer that is under way is the last.
+    over: CancellationToken,
+    doors: Vec<Answered>,
+    /// After the sockets, whose file it is.
     unix: Option<SocketFile>,
-    /// To be handed over.
-    sockets: Vec<HandedDoor>,
+    gateway: Handle,
 }
 
 impl Served {
@@ -174,10 +184,10 @@ impl Served {
     /// # Errors
     /// What the system says.
     pub(crate) fn hand_over(&self) -> io::Result<Vec<HandedDoor>> {
-        let double = |door: &HandedDoor| {
-            Ok(HandedDoor { address: door.address.clone(), given: door.given, socket: door.socket.try_clone()? })
+        let double = |door: &Answered| {
+            Ok(HandedDoor { address: door.address.clone(), given: door.given, socket: door.socket.double()? })
         };
-        self.sockets.iter().map(double).collect()
+        self.doors.iter().map(double).collect()
     }
 
     /// Whether a socket's file ends with this; another process may have to decide.
@@ -185,17 +195,40 @@ impl Served {
         self.unix.as_ref().map_or_else(Arc::default, |file| Arc::clone(&file.ours))
     }
 
-    /// Answers no more: another process does, at the same sockets.
-    pub(crate) fn release(self) {
+    /// Answers no more, from now on: another process does, at the same sockets. Connections are closed after the answer that
+    /// is under way on them.
+    pub(crate) fn release(&mut self) {
         self.keeps().store(false, Ordering::Relaxed);
+        self.answering.drain(..).for_each(|task| task.abort());
+        self.over.cancel();
+    }
+
+    /// That process is gone: answers again.
+    pub(crate) fn take_back(&mut self) {
+        self.keeps().store(true, Ordering::Relaxed);
+        self.over = CancellationToken::new();
+        self.answer();
+    }
+
+    fn answer(&mut self) {
+        if let Some(file) = &self.unix {
+            file.ours.store(true, Ordering::Relaxed);
+        }
+        for Answered { address, socket, rules, .. } in &self.doors {
+            match socket.another() {
+                Ok(socket) => {
+                    let (rules, gateway) = (Arc::clone(rules), self.gateway.clone());
+                    self.answering.push(tokio::spawn(serve(socket, rules, gateway, self.over.clone())));
+                }
+                Err(error) => tracing::error!(address, %error, "nobody is answered at this door"),
+            }
+        }
     }
 }
 
 impl Drop for Served {
     fn drop(&mut self) {
-        for task in &self.tasks {
-            task.abort();
-        }
+        self.tasks.iter().chain(&self.answering).for_each(JoinHandle::abort);
     }
 }
 
@@ -208,13 +241,24 @@ struct SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if !self.ours.load(Ordering::Relaxed) {
+        // One that was to be another process's is removed too, if that listens elsewhere.
+        if !self.ours.load(Ordering::Relaxed) && !is_left_behind(&self.path) {
             return;
         }
         if let Err(error) = std::fs::remove_file(&self.path) {
             tracing::debug!(path = %self.path.display(), %error, "the admin API's socket was gone already");
         }
     }
+}
+
+/// Whether nobody listens at a socket's file. Never waits.
+fn is_left_behind(path: &Path) -> bool {
+    let connected = || {
+        let (flags, address) = (SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, SocketAddrUnix::new(path)?);
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        connect(&socket, &address)
+    };
+    connected() == Err(Errno::CONNREFUSED)
 }
 
 fn read_token(path: &Path) -> Result<Token, OpenError> {

@@ -1,6 +1,6 @@
 //! How targets are, and setting that by hand.
 
-use super::answer::{Answer, empty, message, not_found, ok};
+use super::answer::{Answer, empty, later, message, not_found, ok};
 use super::entities::{find_upstream, written_targets};
 use super::routes::{Ask, View};
 use crate::control::{TargetView, UpstreamView};
@@ -109,8 +109,9 @@ fn set(ask: &Ask, address: Option<&str>, healthy: bool) -> Answer {
     let Some(planned) = find_upstream(&view, ask.name(0)) else { return not_found() };
     let targets = written_targets(&view, planned);
     let target = targets.iter().find(|one| *one.id == *ask.name(1)).map_or_else(|| ask.name(1), |one| &*one.target);
-    if ask.gateway.set_health(&planned.name, target, address, healthy) {
-        return empty(StatusCode::NO_CONTENT);
+    match ask.gateway.set_health(&planned.name, target, address, healthy) {
+        Ok(true) => empty(StatusCode::NO_CONTENT),
+        Ok(false) => message(StatusCode::NOT_FOUND, "Target not found"),
+        Err(error) => later(&error.to_string()),
     }
-    message(StatusCode::NOT_FOUND, "Target not found")
 }

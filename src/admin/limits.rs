@@ -2,8 +2,8 @@
 //! able to fill the gateway's memory, by intent or by a script that runs wild.
 
 use super::access::is_open;
-use super::answer::{Answer, message};
-use http::header::{CONNECTION, CONTENT_LENGTH, RETRY_AFTER};
+use super::answer::{Answer, later, message};
+use http::header::{CONNECTION, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -85,9 +85,7 @@ impl Places {
         if !self.told.swap(true, Ordering::Relaxed) {
             tracing::warn!("the admin API has more {what} at a time than it takes: answering 503");
         }
-        let mut answer = message(StatusCode::SERVICE_UNAVAILABLE, &format!("too many {what} at a time: try again"));
-        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-        Err(Box::new(last(answer)))
+        Err(Box::new(last(later(&format!("too many {what} at a time: try again")))))
     }
 }
 

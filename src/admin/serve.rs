@@ -19,6 +19,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 /// People, a scraper or two, health checks. More wait in the listen queue.
 const CONNECTIONS: usize = 128;
@@ -43,10 +44,19 @@ impl Socket {
             Self::Unix(listener) => listener.as_fd().try_clone_to_owned(),
         }
     }
+
+    /// The same, to accept from.
+    pub(super) fn another(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Tcp(_) => Self::Tcp(TcpListener::from_std(self.double()?.into())?),
+            Self::Unix(_) => Self::Unix(UnixListener::from_std(self.double()?.into())?),
+        })
+    }
 }
 
-/// Answers on a socket until it is dropped.
-pub(super) async fn serve(socket: Socket, rules: Arc<ArcSwap<Rules>>, gateway: Handle) {
+/// Answers on a socket until it is dropped; on a connection, until that is `over`: then an answer that is under way is its
+/// last.
+pub(super) async fn serve(socket: Socket, rules: Arc<ArcSwap<Rules>>, gateway: Handle, over: CancellationToken) {
     let read_only = matches!(rules.load().door, Door::Status);
     let limits = Arc::new(Limits::new());
     let router = super::routes::router(&gateway, read_only).layer(from_fn(move |request, next| {
@@ -58,8 +68,8 @@ pub(super) async fn serve(socket: Socket, rules: Arc<ArcSwap<Rules>>, gateway: H
         // It is never closed.
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let accepted = match &socket {
-            Socket::Tcp(listener) => listener.accept().await.map(|(stream, _)| spawn(stream, &router, place)),
-            Socket::Unix(listener) => listener.accept().await.map(|(stream, _)| spawn(stream, &router, place)),
+            Socket::Tcp(listener) => listener.accept().await.map(|(stream, _)| spawn(stream, &router, place, &over)),
+            Socket::Unix(listener) => listener.accept().await.map(|(stream, _)| spawn(stream, &router, place, &over)),
         };
         if let Err(error) = accepted {
             tell(&error);
@@ -72,14 +82,27 @@ fn tell(error: &io::Error) {
     tracing::warn!(%error, "the admin API cannot accept a connection");
 }
 
-fn spawn(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, router: &Router, place: OwnedSemaphorePermit) {
-    let service = TowerToHyperService::new(router.clone());
+fn spawn(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    router: &Router,
+    place: OwnedSemaphorePermit,
+    over: &CancellationToken,
+) {
+    let (service, over) = (TowerToHyperService::new(router.clone()), over.clone());
     tokio::spawn(async move {
         let mut server = http1::Builder::new();
         let connection = server.timer(TokioTimer::new()).header_read_timeout(IDLE);
         let connection = connection.serve_connection(TokioIo::new(stream), service);
+        let whole = async {
+            let mut connection = std::pin::pin!(connection);
+            tokio::select! {
+                ended = &mut connection => return ended,
+                () = over.cancelled() => connection.as_mut().graceful_shutdown(),
+            }
+            connection.await
+        };
         // What goes wrong on a connection is its client's affair.
-        drop(tokio::time::timeout(LIFE, connection).await);
+        drop(tokio::time::timeout(LIFE, whole).await);
         drop(place);
     });
 }

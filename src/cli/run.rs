@@ -3,14 +3,16 @@
 use super::managed::{Told, reload, tell_replaced, tell_stopping};
 use super::serve::{Origin, Serving, start};
 use super::source::{find, load};
-use super::upgrade::{Heir, Upgrades, brief, could_serve, hand_over, take_over};
+use super::upgrade::{Heir, Others, Upgrades, brief, could_serve, give_way, hand_over, take_over};
 use super::{Command, Failure};
 use crate::handover::{Handed, Predecessor};
 use crate::telemetry::log;
 use anyhow::{Context, anyhow};
 use clap::{Args, FromArgMatches};
 use plimsoll_core::config::Log;
+use std::cell::Cell;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -46,9 +48,9 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
     // Before anything else: process 1 of a container ignores signals without a handler.
     let mut signals = Signals::install().context("cannot listen for signals")?;
     let upgrades = Upgrades::new();
-    let old = Predecessor::find().context("cannot take over")?;
+    let old = Predecessor::find().context("cannot take over")?.map(Arc::new);
     let started = tokio::select! {
-        started = begin(args, old.as_ref()) => started,
+        started = begin(args, old.as_deref()) => started,
         () = signals.stop.told() => return Ok(()),
     };
     let mut serving = match (started, &old) {
@@ -59,41 +61,81 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
             return Err(failure);
         }
     };
-    if let Some(old) = old {
+    if let Some(old) = &old {
         // From here on it has clients, and ends as every gateway does.
-        take_over(&mut serving, old);
+        take_over(&mut serving, Arc::clone(old));
     }
-    let told = Told::of(&serving.handle());
-    let end = serve(&serving, &upgrades, &mut signals).await;
-    tracing::info!("draining");
-    // Who was replaced was not told to stop yet.
-    let mut before_the_last = u32::from(matches!(end, End::Replaced(_)));
-    let stopped = async {
-        match end {
+    loop {
+        let told = Told::of(&serving.handle());
+        match serve(&serving, &upgrades, &mut signals).await {
             End::Told => {
-                tell_stopping().await;
-                serving.stop().await;
+                stop(serving, &mut signals.stop).await;
+                return Ok(());
             }
             End::Replaced(heir) => {
                 drop(told);
-                tell_replaced(heir.process.pid()).await;
-                heir.process.leave().await;
-                serving.give_way().await;
+                if let Some(old) = &old {
+                    old.left().await;
+                }
+                let Some(back) = replaced(serving, heir, &mut signals).await else { return Ok(()) };
+                serving = back;
             }
         }
-    };
-    let told_again = async {
-        signals.stop.told().await;
-        while before_the_last > 0 {
-            before_the_last -= 1;
-            signals.stop.told().await;
-        }
+    }
+}
+
+/// Drains, and ends; at once if told to again.
+async fn stop(serving: Serving, stop: &mut Stop) {
+    tracing::info!("draining");
+    let stopped = async {
+        tell_stopping().await;
+        serving.stop().await;
     };
     tokio::select! {
         () = stopped => tracing::info!("stopped"),
-        () = told_again => tracing::warn!("told to stop again: stopped at once"),
+        () = stop.told() => tell_at_once(),
     }
-    Ok(())
+}
+
+/// Gives way, drains, and ends; at once if told to twice. What serves again comes back: the new process died.
+async fn replaced(mut serving: Serving, heir: Heir, signals: &mut Signals) -> Option<Serving> {
+    tracing::info!("draining");
+    tell_replaced(heir.process.pid()).await;
+    let Signals { stop: told, reload, reopen, upgrade } = signals;
+    // Who was replaced was not told to stop yet.
+    let mut left = 2_u32;
+    let died = tokio::select! {
+        died = give_way(&mut serving, &heir, Others { reload, reopen, upgrade }) => died,
+        () = told_times(told, &mut left) => {
+            tell_at_once();
+            return None;
+        }
+    };
+    if died.is_some() {
+        if left < 2 {
+            stop(serving, told).await;
+            return None;
+        }
+        tell_replaced(std::process::id()).await;
+        return Some(serving);
+    }
+    tokio::select! {
+        () = serving.end() => tracing::info!("stopped"),
+        () = told_times(told, &mut left) => tell_at_once(),
+    }
+    None
+}
+
+fn tell_at_once() {
+    tracing::warn!("told to stop again: stopped at once");
+}
+
+/// Until told so many times.
+async fn told_times(stop: &mut Stop, left: &mut u32) {
+    while *left > 0 {
+        stop.told().await;
+        *left -= 1;
+    }
 }
 
 /// Starts the gateway, in another process's place if there is one.
@@ -130,12 +172,18 @@ async fn serve(serving: &Serving, upgrades: &Upgrades, signals: &mut Signals) ->
             _ = signals.upgrade.recv() => match upgrades.program() {
                 Err(reason) => tracing::error!(reason, "this process cannot be replaced (USR2): it serves on"),
                 Ok(program) => {
+                    let reopened = Cell::new(false);
+                    let meanwhile = Meanwhile { upgrade: &mut signals.upgrade, reopened: &reopened };
                     let new = tokio::select! {
                         new = hand_over(serving, program) => new,
                         () = signals.stop.told() => return End::Told,
-                        () = others(&mut signals.reload, &mut signals.reopen, Some(&mut signals.upgrade), serving) => None,
+                        () = others(&mut signals.reload, &mut signals.reopen, Some(meanwhile), serving) => None,
                     };
                     if let Some(new) = new {
+                        if reopened.get() {
+                            // It may have opened the one that was moved away.
+                            new.process.signal(rustix::process::Signal::USR1);
+                        }
                         return End::Replaced(new);
                     }
                 }
@@ -145,24 +193,38 @@ async fn serve(serving: &Serving, upgrades: &Upgrades, signals: &mut Signals) ->
     }
 }
 
+/// What is heard while a new process is started.
+struct Meanwhile<'a> {
+    upgrade: &'a mut Signal,
+    /// Log files were opened again.
+    reopened: &'a Cell<bool>,
+}
+
 /// Signals after which all goes on. Never ends.
-async fn others(hangup: &mut Signal, reopen: &mut Signal, mut upgrade: Option<&mut Signal>, serving: &Serving) {
+async fn others(hangup: &mut Signal, reopen: &mut Signal, mut meanwhile: Option<Meanwhile<'_>>, serving: &Serving) {
+    let handle = serving.handle();
+    let hands_over = meanwhile.is_some();
+    let reopened = meanwhile.as_ref().map(|meanwhile| meanwhile.reopened);
     loop {
         let again = async {
-            match &mut upgrade {
-                Some(upgrade) => upgrade.recv().await,
+            match &mut meanwhile {
+                Some(meanwhile) => meanwhile.upgrade.recv().await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
             _ = hangup.recv() => {
-                let handle = serving.handle();
                 // Not here: a signal to stop must not wait for it. What it comes to is in the log.
-                tokio::spawn(reload(handle));
+                tokio::spawn(reload(handle.clone()));
             }
+            // Nobody took over.
+            () = handle.missed_a_reload(), if !hands_over => drop(tokio::spawn(reload(handle.clone()))),
             _ = reopen.recv() => {
                 tracing::info!("opening log files again");
-                serving.handle().telemetry().reopen_access_log();
+                handle.telemetry().reopen_access_log();
+                if let Some(reopened) = reopened {
+                    reopened.set(true);
+                }
             }
             _ = again => tracing::warn!("a new process is being started already: this USR2 starts no other"),
         }

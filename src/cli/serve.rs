@@ -6,12 +6,14 @@ use crate::admin::{Doors, OpenError, Served};
 use crate::control::{Gateway, Handle, Inherited, Running, StartError};
 use crate::handover::{Handed, HandedDoor};
 use crate::manager::Assigned;
+use crate::server::Drain;
 use crate::telemetry::log::LogHandle;
 use plimsoll_core::config::{self, Document};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 /// Where the document is.
 pub(super) enum Origin {
@@ -130,13 +132,28 @@ impl Serving {
         drop(self.doors);
     }
 
-    /// As [`Self::stop`], where another process serves already.
-    pub(super) async fn give_way(self) {
-        if let Answering::Now(served) = self.doors {
+    /// Drains, where another process serves already, for so long at least. Where what comes back is dropped, the drain goes on,
+    /// and [`Self::take_back`] may end it.
+    pub(super) async fn give_way(&mut self, stay: Duration) {
+        if let Answering::Now(served) = &mut self.doors {
             served.release();
         }
         let within = self.running.handle().plan().gateway.shutdown.drain_timeout;
-        self.running.release_and_stop(within).await;
+        self.running.give_way(Drain { within, stay }).await;
+    }
+
+    /// That process is gone: serves again. `false`: it is too late for that.
+    pub(super) fn take_back(&mut self) -> bool {
+        if let Answering::Now(served) = &mut self.doors {
+            served.take_back();
+        }
+        self.running.take_back()
+    }
+
+    /// Stops every process that was started for it; it has drained.
+    pub(super) async fn end(self) {
+        self.running.end().await;
+        drop(self.doors);
     }
 }
 

@@ -2,12 +2,16 @@
 
 use super::Failure;
 use super::serve::Serving;
-use crate::control::Frozen;
-use crate::handover::{HandoverError, Predecessor, Program, Successor, refusal};
+use crate::control::{Frozen, Handle};
+use crate::handover::{HandoverError, Place, Predecessor, Program, Successor};
 use crate::telemetry::{clock, metric};
 use anyhow::anyhow;
+use rustix::process::Signal as Passed;
+use std::process::ExitStatus;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::signal::unix::Signal;
 
 /// Beyond what providers are waited for: threads, sockets, a large document.
 const PREPARE: Duration = Duration::from_secs(30);
@@ -15,6 +19,9 @@ const PREPARE: Duration = Duration::from_secs(30);
 /// For local processes to start, and for providers that did not answer in time: longer, and the old process serves on, which
 /// has what this one lacks.
 const REPLICAS: Duration = Duration::from_secs(8);
+
+/// What the old process stays for at least, to go on where the new one dies of its first requests.
+const STAYS: Duration = Duration::from_secs(2);
 
 /// Upgrades of this process: one at a time.
 pub(super) struct Upgrades {
@@ -24,15 +31,16 @@ pub(super) struct Upgrades {
 impl Upgrades {
     /// Keeps in mind by which path and with which arguments this process was started.
     pub(super) fn new() -> Self {
-        Self { program: Program::own().map_err(|error| error.to_string()) }
+        let program = match Place::own().refusal() {
+            Some(reason) => Err(reason),
+            None => Program::own().map_err(|error| error.to_string()),
+        };
+        Self { program }
     }
 
     /// The program to start, unless this process cannot be replaced.
     pub(super) fn program(&self) -> Result<&Program, &str> {
-        match refusal(std::process::id()) {
-            Some(reason) => Err(reason),
-            None => self.program.as_ref().map_err(String::as_str),
-        }
+        self.program.as_ref().map_err(String::as_str)
     }
 }
 
@@ -41,6 +49,48 @@ pub(super) struct Heir {
     pub(super) process: Successor,
     /// A document that was said to this process from now on would be lost.
     _frozen: Frozen,
+}
+
+/// Gives the place to the heir: accepts no more, and drains. Signals are passed on to it. Returns when all has ended; or how
+/// the heir died: then this process serves again, if that is not too late.
+pub(super) async fn give_way(serving: &mut Serving, heir: &Heir, others: Others<'_>) -> Option<ExitStatus> {
+    let (handle, process) = (serving.handle(), &heir.process);
+    process.leave().await;
+    let status = tokio::select! {
+        () = serving.give_way(STAYS) => return None,
+        status = process.died() => status,
+        () = pass_on(&handle, process, others) => return None,
+    };
+    handle.telemetry().add(&metric::HANDOVER_FAILURES, &[], 1.0);
+    if serving.take_back() {
+        tracing::error!(%status, "the new process died: this one, which still drained, serves on");
+        return Some(status);
+    }
+    tracing::error!(%status, "the new process died, and this one has ended its work: nobody serves any more");
+    None
+}
+
+/// What may be told to the process that serves, whichever the signal reaches.
+pub(super) struct Others<'a> {
+    pub(super) reload: &'a mut Signal,
+    pub(super) reopen: &'a mut Signal,
+    pub(super) upgrade: &'a mut Signal,
+}
+
+/// Never ends.
+async fn pass_on(handle: &Handle, heir: &Successor, others: Others<'_>) {
+    loop {
+        let signal = tokio::select! {
+            _ = others.reload.recv() => Passed::HUP,
+            () = handle.missed_a_reload() => Passed::HUP,
+            _ = others.upgrade.recv() => Passed::USR2,
+            _ = others.reopen.recv() => {
+                handle.telemetry().reopen_access_log();
+                Passed::USR1
+            }
+        };
+        heir.signal(signal);
+    }
 }
 
 /// Starts the program anew and gives it all; returns when it accepts connections. Where that fails all is as it was.
@@ -68,7 +118,7 @@ async fn try_to(serving: &Serving, program: &Program) -> Result<Heir, HandoverEr
     handed.doors = serving.doors()?;
     let patience = handle.plan().gateway.providers.sync_timeout + PREPARE;
     new.prepare(handed, patience).await?;
-    new.take(handle.targets()).await?;
+    new.take(handle.targets(&frozen)).await?;
     Ok(Heir { process: new, _frozen: frozen })
 }
 
@@ -94,7 +144,7 @@ pub(super) async fn could_serve(serving: &Serving, old: &Predecessor) -> Result<
 }
 
 /// Serves in the old process's place. That has the last word: until then it may yet go on.
-pub(super) fn take_over(serving: &mut Serving, old: Predecessor) {
+pub(super) fn take_over(serving: &mut Serving, old: Arc<Predecessor>) {
     serving.handle().accept();
     serving.open_doors();
     let keeps = serving.keeps_doors();

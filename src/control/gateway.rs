@@ -2,7 +2,7 @@
 
 use super::build::{Known, Said, Workshop};
 use super::compile_thread::CompileThread;
-use super::handle::{Common, Handle};
+use super::handle::{Common, Handing, Handle};
 use super::handover::Inherited;
 use super::listeners::Bound;
 use super::names::Resolved;
@@ -19,7 +19,7 @@ use crate::handover::{Handed, HandedListener};
 use crate::probe::Prober;
 use crate::providers::Provider;
 use crate::proxy::worker::Shared;
-use crate::server::{Server, ServerOptions};
+use crate::server::{Drain, Server, ServerOptions};
 use crate::telemetry::log::LogHandle;
 use crate::telemetry::{SERVER, Telemetry, TelemetryOptions, clock};
 use crate::tls::{TargetTls, Trust};
@@ -162,7 +162,7 @@ impl Builder {
             origin: self.origin.clone(),
             ask,
             ping,
-            frozen: AtomicBool::new(false),
+            handing: Handing::default(),
             seen: Mutex::new(Some(Arc::clone(&seen))),
             changes: channel::Sender::new(0),
             patience_ends: clock::now() + settled.providers.sync_timeout,
@@ -187,13 +187,13 @@ impl Builder {
         };
         let inputs = Inputs { say: documents, handover, ping: pinged, facts: fresh, causes, names, stop: stop.clone() };
         let reconciler = tokio::spawn(Reconciler::new(parts).run(inputs));
-        let mut running = Running { handle: Handle { common }, server, stop, reconciler, follower: None };
+        let mut running = Running { handle: Handle { common }, server, stopped: stop, reconciler, follower: None };
         let applied = match said {
             None => running.handle.say(Ok((Source::File, text))).await.map(drop),
             Some(said) => running.handle.say_handed(said).await,
         };
         if let Err(error) = applied {
-            running.end().await;
+            running.stop().await;
             return Err(error.into());
         }
         if let Origin::File(path) = self.origin {
@@ -208,7 +208,7 @@ impl Builder {
 pub struct Running {
     handle: Handle,
     server: Arc<Server>,
-    stop: CancellationToken,
+    stopped: CancellationToken,
     reconciler: JoinHandle<()>,
     follower: Option<JoinHandle<()>>,
 }
@@ -228,12 +228,16 @@ impl Running {
 
     /// Ends it: for `delay` it is not ready but serves, so that a balancer in front of it can go; then it drains, for
     /// `timeout` at the most.
-    pub async fn drain_and_stop(mut self, delay: Duration, timeout: Duration) {
-        self.handle.common.leaving.store(true, Ordering::Relaxed);
-        self.handle.common.changes.send_modify(|count| *count += 1);
+    pub async fn drain_and_stop(self, delay: Duration, timeout: Duration) {
+        self.leave();
         tokio::time::sleep(delay).await;
         self.server.drain(timeout).await;
         self.end().await;
+    }
+
+    /// Ends what is left where the workers have drained; the access log is written to its end.
+    pub(crate) async fn end(mut self) {
+        self.stop().await;
         let telemetry = Arc::clone(self.handle.telemetry());
         let closed = tokio::task::spawn_blocking(move || telemetry.close_access_log(LOG_WRITTEN)).await;
         if !closed.unwrap_or(false) {
@@ -241,15 +245,29 @@ impl Running {
         }
     }
 
-    /// As [`Self::drain_and_stop`], where another process accepts already: this one does no more, from now on.
-    pub(crate) async fn release_and_stop(self, timeout: Duration) {
+    /// Another process accepts already: this one does no more, and drains. Where what comes back is dropped, the drain goes
+    /// on, and [`Self::take_back`] may end it.
+    pub(crate) async fn give_way(&self, how: Drain) {
         self.server.release();
-        self.drain_and_stop(Duration::ZERO, timeout).await;
+        self.leave();
+        self.server.drain_and_stay(how).await;
     }
 
-    async fn end(&mut self) {
+    /// That process is gone: all is as before [`Self::give_way`]. `false`: it is too late for that.
+    pub(crate) fn take_back(&self) -> bool {
+        self.handle.common.leaving.store(false, Ordering::Relaxed);
+        self.handle.common.changes.send_modify(|count| *count += 1);
+        self.server.resume()
+    }
+
+    fn leave(&self) {
+        self.handle.common.leaving.store(true, Ordering::Relaxed);
+        self.handle.common.changes.send_modify(|count| *count += 1);
+    }
+
+    async fn stop(&mut self) {
         self.server.drain(Duration::ZERO).await;
-        self.stop.cancel();
+        self.stopped.cancel();
         if let Some(follower) = self.follower.take() {
             follower.abort();
         }

@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 /// A document as text, and who says it; or why there is none.
 pub(super) struct Say {
@@ -48,8 +48,7 @@ pub(super) struct Common {
     pub(super) ask: mpsc::Sender<Ask>,
     /// Who asks whether the control plane lives.
     pub(super) ping: mpsc::Sender<oneshot::Sender<()>>,
-    /// What was handed over holds: no document is taken in.
-    pub(super) frozen: AtomicBool,
+    pub(super) handing: Handing,
     /// The text of the document's file that was last read.
     pub(super) seen: Mutex<Option<Arc<str>>>,
     /// Counts changes of the view.
@@ -58,6 +57,17 @@ pub(super) struct Common {
     pub(super) patience_ends: Instant,
     /// It is about to end: not ready any more.
     pub(super) leaving: AtomicBool,
+}
+
+/// What is held back while another process is about to take over.
+#[derive(Default)]
+pub(super) struct Handing {
+    /// What was handed over holds: no document is taken in.
+    pub(super) frozen: AtomicBool,
+    /// What is known of targets was told: nothing is set by hand.
+    pub(super) told: Mutex<bool>,
+    /// The document was to be read again, and was not taken in.
+    pub(super) missed: Notify,
 }
 
 /// A handle on a running gateway. Cheap to clone; of no effect once the gateway has stopped.
@@ -74,7 +84,11 @@ impl Handle {
     pub async fn reload(&self) -> Result<Applied, ApplyError> {
         let origin = self.common.origin.clone();
         let text = tokio::task::spawn_blocking(move || origin.text()).await.map_err(|_| ApplyError::Internal)?;
-        self.say(text.map(|text| (Source::File, text))).await
+        let applied = self.say(text.map(|text| (Source::File, text))).await;
+        if matches!(applied, Err(ApplyError::HandingOver)) {
+            self.common.handing.missed.notify_one();
+        }
+        applied
     }
 
     /// Applies a document, whole or not at all.
@@ -135,10 +149,22 @@ impl Handle {
 
     /// Sets targets healthy or unhealthy by hand: those of the upstream that have this `host:port`, address, id or replica's
     /// name; and this address, where one is given. `false`: there is none.
-    #[must_use = "false: there is no such target"]
-    pub fn set_health(&self, upstream: &str, target: &str, address: Option<&str>, healthy: bool) -> bool {
+    ///
+    /// # Errors
+    /// Another process is about to take over, and would not know of it.
+    pub fn set_health(
+        &self,
+        upstream: &str,
+        target: &str,
+        address: Option<&str>,
+        healthy: bool,
+    ) -> Result<bool, ApplyError> {
+        let told = self.common.handing.told.lock();
+        if *told {
+            return Err(ApplyError::HandingOver);
+        }
         let view = self.common.view.load();
-        let Some(upstream) = view.upstream(upstream) else { return false };
+        let Some(upstream) = view.upstream(upstream) else { return Ok(false) };
         let (mut found, mut changed) = (false, false);
         for member in upstream.pool().targets() {
             let one = &member.target;
@@ -153,7 +179,7 @@ impl Handle {
         if changed {
             upstream.changed();
         }
-        found
+        Ok(found)
     }
 
     /// Whether it serves, and knows what there is to serve: every provider's first view is in, or `sync_timeout` has

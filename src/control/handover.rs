@@ -20,12 +20,14 @@ pub(super) struct Ask {
     pub(super) reply: oneshot::Sender<Handed>,
 }
 
-/// As long as it lives no document is taken in: one that came now would be lost.
+/// As long as it lives no document is taken in: one that came now would be lost. Nor is anything set by hand, from when
+/// targets were told.
 pub(crate) struct Frozen(Arc<Common>);
 
 impl Drop for Frozen {
     fn drop(&mut self) {
-        self.0.frozen.store(false, Ordering::Release);
+        *self.0.handing.told.lock() = false;
+        self.0.handing.frozen.store(false, Ordering::Release);
     }
 }
 
@@ -51,8 +53,16 @@ impl Handle {
         Ok((handed, frozen))
     }
 
-    /// What is known of targets at this moment.
-    pub(crate) fn targets(&self) -> Vec<HandedTarget> {
+    /// Returns when the document was to be read again by [`Self::reload`] and could not be, because another process was about
+    /// to take over. Each time once.
+    pub(crate) async fn missed_a_reload(&self) {
+        self.common.handing.missed.notified().await;
+    }
+
+    /// What is known of targets at this moment, which stays so as long as `Frozen` lives.
+    pub(crate) fn targets(&self, _frozen: &Frozen) -> Vec<HandedTarget> {
+        let mut told = self.common.handing.told.lock();
+        *told = true;
         let view = self.view();
         let mut targets = Vec::new();
         for upstream in &view.upstreams {
@@ -147,17 +157,17 @@ impl Reconciler {
         let known = &built.known;
         documents.extend(known.before.iter().map(handed).chain([handed(&known.said)]));
         let sockets = self.bound.hand_over();
-        self.common.frozen.store(true, Ordering::Release);
+        self.common.handing.frozen.store(true, Ordering::Release);
         match sockets {
             // Who asked may have gone; then its `Frozen` has, or will.
             Ok(listeners) => {
                 if reply.send(Handed { listeners, documents, ..Handed::default() }).is_err() {
-                    self.common.frozen.store(false, Ordering::Release);
+                    self.common.handing.frozen.store(false, Ordering::Release);
                 }
             }
             Err(error) => {
                 tracing::error!(%error, "the listening sockets cannot be doubled");
-                self.common.frozen.store(false, Ordering::Release);
+                self.common.handing.frozen.store(false, Ordering::Release);
             }
         }
     }

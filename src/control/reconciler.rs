@@ -190,7 +190,7 @@ impl Reconciler {
 
     fn take_document(&mut self, document: Say) {
         let Say { text, rules, reply } = document;
-        if self.common.frozen.load(std::sync::atomic::Ordering::Acquire) {
+        if self.common.handing.frozen.load(std::sync::atomic::Ordering::Acquire) {
             tracing::info!("a new process is about to take over: a document was not taken in");
             if let Some(reply) = reply {
                 drop(reply.send(Err(ApplyError::HandingOver)));

@@ -13,6 +13,7 @@ use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -45,6 +46,9 @@ pub(super) async fn follow(path: Arc<Path>, mut seen: Option<Arc<str>>, handle: 
         if matches!(handle.say(Ok((super::Source::File, text))).await, Err(ApplyError::HandingOver)) {
             // Looked at again, in case that nobody takes over; and by who does.
             (seen, watched.stamp) = (None, None);
+            while handle.common.handing.frozen.load(Ordering::Acquire) {
+                tokio::time::sleep(LOOK).await;
+            }
         } else {
             handle.common.seen.lock().clone_from(&seen);
         }

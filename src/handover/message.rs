@@ -122,6 +122,8 @@ pub(super) enum FromNew {
         reason: String,
     },
     Serving,
+    /// Another process has taken over from it: who served before need not stand in for it.
+    Left,
     #[serde(other)]
     Unknown,
 }

@@ -10,7 +10,9 @@
 //!  |  take, with states of targets ->  accepts
 //!  |  <------------------------------  serving
 //!  |  accepts no more; yours ------->  tells the service manager that it is ready
-//!  drains
+//!  drains, and goes on if the new
+//!  process dies
+//!  | (<-----------------------------  left: has been replaced itself)
 //! ```
 //!
 //! Up to `take`, whatever goes wrong ends the new process and leaves the old one as it was. Everything is JSON whose fields
@@ -20,9 +22,11 @@ mod error;
 mod message;
 mod new;
 mod old;
+mod place;
 mod wire;
 
 pub(crate) use error::HandoverError;
 pub(crate) use message::{Handed, HandedDocument, HandedDoor, HandedListener, HandedTarget};
 pub(crate) use new::Predecessor;
-pub(crate) use old::{Program, Successor, refusal};
+pub(crate) use old::{Program, Successor};
+pub(crate) use place::Place;

@@ -92,6 +92,13 @@ impl Predecessor {
         self.goes().await
     }
 
+    /// Another process has taken over from this one.
+    pub(crate) async fn left(&self) {
+        if let Err(error) = self.with(|wire| wire.send(&FromNew::Left)).await {
+            tracing::debug!(%error, "the old process is gone");
+        }
+    }
+
     /// This process cannot serve.
     pub(crate) async fn failed(&self, reason: String) {
         if let Err(error) = self.with(|wire| wire.send(&FromNew::Failed { reason })).await {

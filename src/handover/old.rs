@@ -4,6 +4,7 @@ use super::error::HandoverError;
 use super::message::{FromNew, FromOld, Handed, HandedTarget, Offer};
 use super::new::VARIABLE;
 use super::wire::Wire;
+use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use std::ffi::OsString;
 use std::io;
@@ -12,7 +13,7 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,18 +23,12 @@ const HELLO: Duration = Duration::from_secs(10);
 const SERVING: Duration = Duration::from_secs(10);
 /// A process whose end of the wire is closed ends within this, or is ended.
 pub(super) const ENDS: Duration = Duration::from_secs(1);
+/// Between two looks at whether it lives.
+const LOOK: Duration = Duration::from_millis(50);
 /// Longer than most drains: for one that was told to stop and may have clients.
 const DRAINS: Duration = Duration::from_secs(300);
 /// What service managers say to one process alone.
 const NOT_INHERITED: [&str; 4] = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID"];
-
-/// Why this process cannot be replaced by another one; `None`: it can.
-pub(crate) fn refusal(pid: u32) -> Option<&'static str> {
-    (pid == 1).then_some(
-        "it is process 1 of its container or namespace, which ends with it: replace the container, or run the gateway under \
-         a supervisor that outlives it",
-    )
-}
 
 /// The program as it was started: by this path and with these arguments it is started again.
 #[derive(Clone, Debug)]
@@ -71,7 +66,7 @@ fn started_by(name: &Path) -> Option<PathBuf> {
 
 /// The process that is to take over.
 pub(crate) struct Successor {
-    child: Child,
+    child: Mutex<Child>,
     wire: Arc<Wire>,
     stage: Stage,
 }
@@ -100,7 +95,7 @@ impl Successor {
         let child = command.spawn().map_err(|error| HandoverError::Start { path: program.path.clone(), error })?;
         // Its end is then the child's alone: when the child is gone, that shows.
         drop(command);
-        let mut new = Self { child, wire: Arc::new(Wire::new(own)), stage: Stage::Preparing };
+        let mut new = Self { child: Mutex::new(child), wire: Arc::new(Wire::new(own)), stage: Stage::Preparing };
         match new.hear("hello", HELLO).await? {
             FromNew::Hello { version } => tracing::info!(pid = new.pid(), version, "the new process runs"),
             other => return Err(odd(&other)),
@@ -110,7 +105,7 @@ impl Successor {
 
     /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.lock().id()
     }
 
     /// Gives it all that it needs, and waits until it could serve.
@@ -139,9 +134,43 @@ impl Successor {
     }
 
     /// All is its own from now on.
-    pub(crate) async fn leave(self) {
+    pub(crate) async fn leave(&self) {
         if let Err(error) = self.say(|wire| wire.send(&FromOld::Yours)).await {
             tracing::debug!(%error, "the new process did not wait for the last word");
+        }
+    }
+
+    /// Returns when it has died, and nobody else took over from it: one that ended in good order was told to.
+    pub(crate) async fn died(&self) -> ExitStatus {
+        loop {
+            let wire = Arc::clone(&self.wire);
+            let heard = tokio::task::spawn_blocking(move || wire.receive::<FromNew>(LOOK)).await;
+            match heard.unwrap_or_else(|_| Err(io::Error::other("it could not be heard"))) {
+                Ok(FromNew::Left) => return std::future::pending().await,
+                // It says nothing, or its end is closed.
+                Ok(_) => {}
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
+                Err(_) => tokio::time::sleep(LOOK).await,
+            }
+            let ended = self.child.lock().try_wait().ok().flatten();
+            match ended {
+                Some(status) if status.success() => return std::future::pending().await,
+                Some(status) => return status,
+                None => {}
+            }
+        }
+    }
+
+    /// Passes a signal on to it.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let mut child = self.child.lock();
+        // The number of one that has ended may be another's by now.
+        if !matches!(child.try_wait(), Ok(None)) {
+            return;
+        }
+        let told = Pid::from_raw(child.id().cast_signed()).map_or(Ok(()), |pid| kill_process(pid, signal));
+        if let Err(error) = told {
+            tracing::debug!(%error, "the new process could not be told");
         }
     }
 
@@ -168,9 +197,9 @@ impl Successor {
     }
 
     /// How it ended, if it does.
-    async fn ended(&mut self) -> Option<std::process::ExitStatus> {
+    async fn ended(&mut self) -> Option<ExitStatus> {
         for _ in 0..ENDS.as_millis() / 10 {
-            if let Ok(Some(status)) = self.child.try_wait() {
+            if let Ok(Some(status)) = self.child.get_mut().try_wait() {
                 return Some(status);
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -181,17 +210,18 @@ impl Successor {
 
 impl Drop for Successor {
     fn drop(&mut self) {
+        let child = self.child.get_mut();
         match self.stage {
             Stage::Done => {}
             Stage::Preparing => {
                 // Before the wire is closed, which it would take for our end. One that has ended is reaped all the same.
-                if let Err(error) = self.child.kill().and_then(|()| self.child.wait()) {
+                if let Err(error) = child.kill().and_then(|()| child.wait()) {
                     tracing::debug!(%error, "the new process could not be ended");
                 }
             }
-            Stage::Taking if matches!(self.child.try_wait(), Ok(Some(_))) => {}
+            Stage::Taking if matches!(child.try_wait(), Ok(Some(_))) => {}
             Stage::Taking => {
-                let Some(pid) = Pid::from_raw(self.child.id().cast_signed()) else { return };
+                let Some(pid) = Pid::from_raw(child.id().cast_signed()) else { return };
                 // It may have clients, and drains. Nobody else waits for its end.
                 let ending = std::thread::Builder::new().name("successor".to_owned()).spawn(move || end(pid));
                 if let Err(error) = ending {
@@ -227,12 +257,6 @@ fn odd(said: &FromNew) -> HandoverError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn process_1_is_not_replaced() {
-        assert!(refusal(1).is_some_and(|reason| reason.contains("container")));
-        assert_eq!(refusal(2), None);
-    }
 
     #[test]
     fn the_path_of_the_start_is_kept_if_it_leads_to_what_runs() {

@@ -1,8 +1,9 @@
 //! Messages and sockets between the two processes.
 
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
-    recvmsg, sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, recvmsg, sendmsg,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -57,12 +58,15 @@ impl Wire {
     /// Sends sockets; the other side gets descriptors of its own.
     pub(super) fn send_sockets(&self, sockets: &[BorrowedFd<'_>]) -> io::Result<()> {
         for some in sockets.chunks(SOCKETS) {
-            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(SOCKETS))];
-            let mut control = SendAncillaryBuffer::new(&mut space);
-            if !control.push(SendAncillaryMessage::ScmRights(some)) {
-                return Err(io::Error::other("too many sockets in one message"));
-            }
-            sendmsg(&self.0, &[IoSlice::new(b"s")], &mut control, SendFlags::NOSIGNAL)?;
+            retry_on_intr(|| {
+                let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(SOCKETS))];
+                let mut control = SendAncillaryBuffer::new(&mut space);
+                if !control.push(SendAncillaryMessage::ScmRights(some)) {
+                    // They are fewer than there is space for.
+                    return Err(Errno::TOOMANYREFS);
+                }
+                sendmsg(&self.0, &[IoSlice::new(b"s")], &mut control, SendFlags::NOSIGNAL)
+            })?;
         }
         Ok(())
     }
@@ -72,18 +76,19 @@ impl Wire {
         let mut sockets = Vec::new();
         self.0.set_read_timeout(Some(PAUSE))?;
         while sockets.len() < count {
-            let before = sockets.len();
             let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(SOCKETS))];
             let mut control = RecvAncillaryBuffer::new(&mut space);
             let mut byte = [0];
-            recvmsg(&self.0, &mut [IoSliceMut::new(&mut byte)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
+            let mut receive =
+                || recvmsg(&self.0, &mut [IoSliceMut::new(&mut byte)], &mut control, RecvFlags::CMSG_CLOEXEC);
+            let received = retry_on_intr(&mut receive)?;
             for message in control.drain() {
                 if let RecvAncillaryMessage::ScmRights(some) = message {
                     sockets.extend(some);
                 }
             }
-            if sockets.len() == before {
-                // The limit of descriptors is reached, or the other side is gone.
+            // The limit of descriptors is reached, or the other side is gone.
+            if received.bytes == 0 || received.flags.contains(ReturnFlags::CTRUNC) {
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "fewer sockets came than were announced"));
             }
         }

@@ -45,9 +45,10 @@ pub(super) struct Naming {
     /// Nothing is accepted before the snapshot of this generation: until then it may yet be that it does not come.
     since: u64,
     closed: Cell<bool>,
-    /// Another process has the socket too: nothing is in its queue that would be lost here.
+    /// Another process has the socket too, and accepts: nothing is in its queue that would be lost here.
     released: Cell<bool>,
-    closing: Notify,
+    /// One of the two has changed.
+    changed: Notify,
 }
 
 impl Naming {
@@ -59,7 +60,7 @@ impl Naming {
             since,
             closed: Cell::new(false),
             released: Cell::new(false),
-            closing: Notify::new(),
+            changed: Notify::new(),
         }
     }
 
@@ -71,13 +72,19 @@ impl Naming {
     /// Accepts for a moment more, and no longer.
     pub(super) fn close(&self) {
         self.closed.set(true);
-        self.closing.notify_one();
+        self.changed.notify_one();
     }
 
-    /// Accepts no longer, from now on.
+    /// Accepts no longer, from now on, but keeps the socket.
     pub(super) fn release(&self) {
         self.released.set(true);
-        self.close();
+        self.changed.notify_one();
+    }
+
+    /// Accepts again, if it was released.
+    pub(super) fn resume(&self) {
+        self.released.set(false);
+        self.changed.notify_one();
     }
 
     /// `None`: no snapshot has named it yet.
@@ -101,35 +108,56 @@ impl Naming {
 }
 
 /// Accepts until it is closed.
-pub(super) async fn run(place: Place, socket: StdListener) {
-    while place.worker.shared.is_waiting() || place.naming.listener(&place.worker.snapshot()).is_none() {
+pub(super) async fn run(place: Place, mut socket: StdListener) {
+    let naming = &place.naming;
+    while place.worker.shared.is_waiting() || naming.listener(&place.worker.snapshot()).is_none() {
         // Closed before anybody was told of it: nobody can rightly wait in its queue.
-        if place.naming.closed.get() {
+        if naming.closed.get() {
             return;
         }
-        let _closed = timeout(NOT_YET, place.naming.closing.notified()).await;
+        let _changed = timeout(NOT_YET, naming.changed.notified()).await;
     }
-    let listening = sockets::listen(&socket).and_then(|()| TcpListener::from_std(socket));
-    let listener = match listening {
-        Ok(listener) => listener,
-        Err(error) => {
-            tracing::error!(listener = %place.naming.name(), %error, "a worker cannot listen");
-            return;
+    loop {
+        while naming.released.get() {
+            if naming.closed.get() {
+                return;
+            }
+            naming.changed.notified().await;
         }
-    };
+        // Registered only while it is accepted from: who comes to the other process wakes nobody here.
+        let taken = sockets::listen(&socket).and_then(|()| TcpListener::from_std(socket));
+        match taken.map(|listener| accept_until_changed(&place, listener)) {
+            Ok(accepting) => match accepting.await {
+                Ok(Some(back)) => socket = back,
+                Ok(None) => return,
+                Err(error) => return tell_deaf(naming, &error),
+            },
+            Err(error) => return tell_deaf(naming, &error),
+        }
+    }
+}
+
+fn tell_deaf(naming: &Naming, error: &io::Error) {
+    tracing::error!(listener = %naming.name(), %error, "a worker cannot listen");
+}
+
+/// Accepts until it is released: then the socket comes back; or closed.
+async fn accept_until_changed(place: &Place, listener: TcpListener) -> io::Result<Option<StdListener>> {
+    let naming = &place.naming;
     let port = listener.local_addr().map_or(0, |address| address.port());
     let mut failing = false;
-    if !place.naming.closed.get() {
+    while !naming.closed.get() && !naming.released.get() {
         tokio::select! {
             biased;
-            () = place.naming.closing.notified() => {}
-            () = accept(&place, &listener, port, &mut failing) => {}
+            () = naming.changed.notified() => {}
+            () = accept(place, &listener, port, &mut failing) => {}
         }
     }
-    if place.naming.released.get() {
-        return;
+    if naming.released.get() {
+        return listener.into_std().map(Some);
     }
-    drop(timeout(LINGER, accept(&place, &listener, port, &mut failing)).await);
+    drop(timeout(LINGER, accept(place, &listener, port, &mut failing)).await);
+    Ok(None)
 }
 
 /// Never ends.

@@ -33,8 +33,11 @@ struct Flags {
     cut_off: AtomicBool,
     make_room: AtomicBool,
     release: AtomicBool,
+    resume: AtomicBool,
     /// Milliseconds that a drain may take, plus one; 0: no drain.
     drain_ms: AtomicU64,
+    /// And that it takes at least.
+    stay_ms: AtomicU64,
     /// Client connections that live on the worker.
     open: AtomicU32,
 }
@@ -61,8 +64,19 @@ pub(super) enum Mail {
     MakeRoom,
     /// Accept nowhere any more, from now on.
     Release,
-    /// Drain, within this time.
-    Drain(Duration),
+    /// Go on as before the release and the drain.
+    Resume,
+    /// Drain.
+    Drain(Drain),
+}
+
+/// How long a drain takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Drain {
+    /// At the most: what is left then is cut.
+    pub(crate) within: Duration,
+    /// At least, even where nothing is left to end.
+    pub(crate) stay: Duration,
 }
 
 /// A new mailbox.
@@ -101,10 +115,19 @@ impl Post {
         self.flags.notify.notify_one();
     }
 
-    /// Drain, within `timeout`.
-    pub(super) fn drain(&self, timeout: Duration) {
-        let ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX - 1);
-        self.flags.drain_ms.store(ms + 1, Ordering::Release);
+    /// That process is gone: accept again, and drain no more.
+    pub(super) fn resume(&self) {
+        self.flags.release.store(false, Ordering::Release);
+        self.flags.drain_ms.store(0, Ordering::Release);
+        self.flags.resume.store(true, Ordering::Release);
+        self.flags.notify.notify_one();
+    }
+
+    /// Drain.
+    pub(super) fn drain(&self, drain: Drain) {
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.flags.stay_ms.store(ms(drain.stay), Ordering::Relaxed);
+        self.flags.drain_ms.store(ms(drain.within).saturating_add(1), Ordering::Release);
         self.flags.notify.notify_one();
     }
 
@@ -137,15 +160,19 @@ impl Mailbox {
             if self.flags.release.swap(false, Ordering::AcqRel) {
                 return Mail::Release;
             }
+            if self.flags.resume.swap(false, Ordering::AcqRel) {
+                return Mail::Resume;
+            }
             let drain_ms = self.flags.drain_ms.swap(0, Ordering::AcqRel);
             if drain_ms > 0 {
-                return Mail::Drain(Duration::from_millis(drain_ms - 1));
+                let stay = Duration::from_millis(self.flags.stay_ms.load(Ordering::Relaxed));
+                return Mail::Drain(Drain { within: Duration::from_millis(drain_ms - 1), stay });
             }
             tokio::select! {
                 command = self.receiver.recv() => match command {
                     Some(command) => return Mail::Command(command),
                     // Everyone who could send is gone, and so is the reason to run.
-                    None => return Mail::Drain(Duration::ZERO),
+                    None => return Mail::Drain(Drain { within: Duration::ZERO, stay: Duration::ZERO }),
                 },
                 () = self.flags.notify.notified() => {}
             }

@@ -13,6 +13,7 @@ mod sockets;
 mod thread;
 
 use crate::proxy::worker::Shared;
+pub(crate) use mailbox::Drain;
 use mailbox::{Command, Key, Mailbox, Post};
 pub(crate) use owners::SocketId;
 use parking_lot::Mutex;
@@ -22,6 +23,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+/// Between two looks at whether the workers have ended.
+const ENDED_LOOK: Duration = Duration::from_millis(5);
 
 /// How workers are run.
 #[derive(Clone, Copy, Debug)]
@@ -159,20 +163,34 @@ impl Server {
         self.posts.iter().for_each(Post::targets_cut_off);
     }
 
-    /// Answers from now on close their connections; ends when the last connection has, or after `timeout`.
-    pub(crate) async fn drain(&self, timeout: Duration) {
+    /// The process that accepted instead is gone: goes on as before [`Self::release`] and [`Self::drain`]. `false`: it is too
+    /// late, some worker has ended.
+    pub(crate) fn resume(&self) -> bool {
+        self.shared.draining.store(false, Ordering::Relaxed);
+        self.posts.iter().for_each(Post::resume);
+        !self.threads.lock().iter().any(JoinHandle::is_finished)
+    }
+
+    /// Answers from now on close their connections; ends when the last connection has, or after `within`.
+    pub(crate) async fn drain(&self, within: Duration) {
+        self.drain_and_stay(Drain { within, stay: Duration::ZERO }).await;
+    }
+
+    /// As [`Self::drain`]. Where what comes back is dropped, the drain goes on.
+    pub(crate) async fn drain_and_stay(&self, how: Drain) {
         self.shared.draining.store(true, Ordering::Relaxed);
-        self.posts.iter().for_each(|post| post.drain(timeout));
-        let threads = std::mem::take(&mut *self.threads.lock());
-        let joined = tokio::task::spawn_blocking(move || {
-            for thread in threads {
-                if thread.join().is_err() {
-                    tracing::error!("a worker ended by a panic");
-                }
+        self.posts.iter().for_each(|post| post.drain(how));
+        let mut looks = tokio::time::interval(ENDED_LOOK);
+        loop {
+            looks.tick().await;
+            if self.threads.lock().iter().all(JoinHandle::is_finished) {
+                break;
             }
-        });
-        if joined.await.is_err() {
-            tracing::error!("waiting for the workers failed");
+        }
+        for thread in std::mem::take(&mut *self.threads.lock()) {
+            if thread.join().is_err() {
+                tracing::error!("a worker ended by a panic");
+            }
         }
     }
 }

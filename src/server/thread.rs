@@ -3,7 +3,7 @@
 use super::ServerOptions;
 use super::accept;
 use super::connection::{self, Accepted};
-use super::mailbox::{Command, Key, Mail, Mailbox, Post};
+use super::mailbox::{Command, Drain, Key, Mail, Mailbox, Post};
 use crate::proxy::slots::{Role, TICK};
 use crate::proxy::worker::{Shared, Worker};
 use rustc_hash::FxHashMap;
@@ -85,14 +85,15 @@ async fn run(context: Context) {
             Mail::Command(Command::Close { key }) => {
                 listening.remove(&key).into_iter().flatten().for_each(|naming| naming.close());
             }
-            Mail::Release => listening.drain().flat_map(|(_, all)| all).for_each(|naming| naming.release()),
+            Mail::Release => listening.values().flatten().for_each(|naming| naming.release()),
+            Mail::Resume => listening.values().flatten().for_each(|naming| naming.resume()),
             Mail::Command(Command::Connection { listener, stream, peer, port }) => {
                 passed_on(&worker, &posts, stream, |stream| Accepted { listener, stream, peer, port });
             }
-            Mail::Drain(within) => {
-                drain(&worker, &posts, &mut mailbox, within).await;
-                return;
-            }
+            Mail::Drain(how) => match drain(&worker, &posts, &mut mailbox, how).await {
+                Drained::Ended => return,
+                Drained::Resumed => listening.values().flatten().for_each(|naming| naming.resume()),
+            },
         }
     }
 }
@@ -119,21 +120,30 @@ async fn tick(worker: Rc<Worker>) {
     }
 }
 
+/// How a drain ended.
+enum Drained {
+    /// Nothing is left.
+    Ended,
+    /// It is to go on as before.
+    Resumed,
+}
+
 /// Ends when no connection is left on any worker, at the latest after `within`. Accepting goes on: what comes is answered, and
 /// closed. A worker that left before the others would reset what waits in its socket's queue.
-async fn drain(worker: &Rc<Worker>, posts: &Arc<[Post]>, mailbox: &mut Mailbox, within: Duration) {
+async fn drain(worker: &Rc<Worker>, posts: &Arc<[Post]>, mailbox: &mut Mailbox, how: Drain) -> Drained {
     let began = Instant::now();
-    let end = began + within;
+    let (end, stay) = (began + how.within, began + how.stay.min(how.within));
     worker.slots.drain(Role::Http2);
     loop {
         // Again and again, as below: one may begin in a drain.
         worker.slots.drain(Role::WebSocket);
-        let none_left = worker.slots.is_empty() && posts.iter().all(|post| post.open() == 0);
         let now = Instant::now();
+        let none_left = now >= stay && worker.slots.is_empty() && posts.iter().all(|post| post.open() == 0);
         let next = if none_left { now } else { (now + TICK).min(end) };
         match timeout_at(next, mailbox.next()).await {
             Ok(Mail::CutOff) => worker.slots.give_up_cut_off(),
             Ok(Mail::MakeRoom) => worker.make_room(),
+            Ok(Mail::Resume) => return Drained::Resumed,
             Ok(Mail::Command(Command::Connection { listener, stream, peer, port })) => {
                 passed_on(worker, posts, stream, |stream| Accepted { listener, stream, peer, port });
             }
@@ -151,4 +161,5 @@ async fn drain(worker: &Rc<Worker>, posts: &Arc<[Post]>, mailbox: &mut Mailbox, 
     if !worker.slots.is_empty() {
         sleep_until(Instant::now() + CUT_GRACE).await;
     }
+    Drained::Ended
 }

@@ -1,5 +1,6 @@
 //! The one place that reads clocks, and how times are printed.
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
 /// The monotonic clock, which tests can pause inside a tokio runtime.
@@ -14,6 +15,16 @@ pub fn now() -> Instant {
 pub fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
     since.as_secs() * 1000 + u64::from(since.subsec_millis())
+}
+
+/// Milliseconds to measure spans by: wall time when it was first asked for, and true to [`now`] from then on, however the wall
+/// clock is set.
+#[must_use]
+pub fn steady_ms() -> u64 {
+    static BEGAN: OnceLock<(Instant, u64)> = OnceLock::new();
+    let (began, began_ms) = BEGAN.get_or_init(|| (now(), now_ms()));
+    let since = now().saturating_duration_since(*began);
+    began_ms + since.as_secs() * 1000 + u64::from(since.subsec_millis())
 }
 
 /// Microseconds: a sum of nanoseconds over 20,000 requests in flight would overflow after ten days, this after 29 years.
@@ -180,6 +191,15 @@ impl DateLine {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn spans_are_true_to_the_monotonic_clock_whatever_the_wall_clock_says() {
+        let (steady, wall) = (steady_ms(), now_ms());
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        // Here it is the wall clock that has been set back, by an hour.
+        assert!(now_ms() - wall < 3_600_000);
+        assert_eq!(steady_ms() - steady, 3_600_000);
+    }
 
     #[test]
     fn times_print_in_every_format() {

@@ -116,12 +116,9 @@ impl Account {
         self.books.lock().lost
     }
 
-    pub(crate) fn excused(&self) -> u64 {
-        self.books.lock().excused.values().sum()
-    }
-
-    pub(crate) fn excused_of(&self, kind: Kind) -> u64 {
-        self.books.lock().excused.iter().filter(|((_, of), _)| *of == kind).map(|(_, count)| count).sum()
+    /// Those of kinds, for reasons.
+    pub(crate) fn excused_where(&self, is_it: impl Fn(&str, Kind) -> bool) -> u64 {
+        self.books.lock().excused.iter().filter(|((reason, of), _)| is_it(reason, *of)).map(|(_, count)| count).sum()
     }
 
     pub(crate) fn right(&self, kind: Kind) -> u64 {
@@ -158,11 +155,14 @@ impl Drop for Kill {
     }
 }
 
+/// Of a POST that was taken and not answered.
+pub(crate) const KILLED_WITH_IT: &str = "502: its replica was killed with it";
+
 /// The table: why a request may have failed.
 fn excuse(request: &Request, outcome: &Outcome, killed: bool) -> Option<&'static str> {
     match outcome {
         Outcome::Cut(..) if killed => Some("cut: its replica was killed"),
-        Outcome::Answered(502, _) if killed && request.kind.is_post() => Some("502: its replica was killed with it"),
+        Outcome::Answered(502, _) if killed && request.kind.is_post() => Some(KILLED_WITH_IT),
         Outcome::Answered(502, _) if killed && request.kind.is_long() => Some("cut before its client had the head"),
         Outcome::None(_) if killed && request.kind == Kind::Http2Events => Some("cut before its client had the head"),
         _ => None,

@@ -35,6 +35,7 @@ impl Scene {
         match step.act {
             Act::Kill { who } => self.kill(&self.one(who)).await,
             Act::KillAll => self.kill(&self.fleet.living()).await,
+            Act::Term { who } => self.term(&self.one(who)).await,
             Act::Pause { who, pause_ms } => self.pause(&self.one(who), pause_ms).await,
             Act::Scale { replicas } => self.scale(replicas).await,
             Act::Nobody { pause_ms } => self.nobody(pause_ms).await,
@@ -89,9 +90,15 @@ impl Scene {
         }
     }
 
-    /// Waits until all replicas are well.
+    /// Waits until all replicas are well, and nobody waits for them: of requests that are held, one outage right after another
+    /// would make more than there is room for.
     pub(crate) async fn settle(&self) {
         self.gateway.healthy(WELL_MAX, UPSTREAM, self.document.replicas.into()).await;
+        until(WELL_MAX, "nobody to be held", async || {
+            self.gateway.metric("plimsoll_upstream_held_requests", &[("upstream", UPSTREAM)]).await.unwrap_or(0.0)
+                == 0.0
+        })
+        .await;
     }
 
     /// One of those that live, if any does.
@@ -114,6 +121,21 @@ impl Scene {
                 sleep(HEARD).await;
                 drop(kill);
                 containers.run("start", names).await;
+            }
+        }
+    }
+
+    /// It finishes what it has in hand, and whoever comes meanwhile.
+    async fn term(&self, names: &[String]) {
+        // The only one must not be away for longer than requests are held, with what came before.
+        self.settle().await;
+        match &self.fleet {
+            Fleet::Processes(processes) => processes.signal(names, Signal::TERM),
+            Fleet::Containers(containers) => {
+                containers.run("kill -s TERM", names).await;
+                containers.run("wait", names).await;
+                containers.run("start", names).await;
+                self.settle().await;
             }
         }
     }

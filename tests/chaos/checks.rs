@@ -1,6 +1,6 @@
 //! What must be so when all is quiet again.
 
-use crate::account::Account;
+use crate::account::{Account, KILLED_WITH_IT};
 use crate::acts::{Scene, UPSTREAM};
 use crate::schedule::Kind;
 use plimsoll_test_support::metrics;
@@ -104,18 +104,31 @@ async fn the_books_agree(scene: &Scene) -> Vec<String> {
     let all = value("plimsoll_http_requests_total", &[("service", UPSTREAM)]);
     check("answers".to_owned(), all, statuses.values().sum());
     check("shed".to_owned(), value("plimsoll_requests_shed_total", &[("upstream", UPSTREAM)]), 0);
-    // A tunnel may be cut after its client has had all that it wanted; and one whose target's kernel says that nothing more
-    // comes has ended, as far as anybody but the client can tell.
-    let (lost, excused) = (value("plimsoll_requests_lost_total", &[("upstream", UPSTREAM)]), scene.account.excused());
-    let ended = scene.account.excused_of(Kind::Upgrade);
-    let (least, most) = (count(excused - ended), count(excused + scene.account.right(Kind::Upgrade)));
-    if lost < least || lost > most {
-        wrong.push(format!("lost: the gateway counted {lost}, the clients {excused}"));
-    }
+    wrong.extend(losses(&value, &scene.account));
     if !wrong.is_empty() {
         let of = |line: &&str| line.starts_with("plimsoll_http_requests_total") || line.contains("_requests_lost_");
         wrong.push(text.lines().filter(of).collect::<Vec<_>>().join("\n    "));
     }
+    wrong
+}
+
+/// By reason: what began and was cut, and what got no answer. A tunnel may be cut after its client has had all that it wanted;
+/// and one whose target's kernel says that nothing more comes has ended, as far as anybody but the client can tell.
+fn losses(value: &impl Fn(&'static str, &[(&str, &str)]) -> f64, account: &Account) -> Vec<String> {
+    let is_tunnel = |kind| kind == Kind::Upgrade;
+    let tunnels = account.excused_where(|_, kind| is_tunnel(kind));
+    let unanswered = account.excused_where(|reason, _| reason == KILLED_WITH_IT);
+    let begun = account.excused_where(|reason, kind| reason != KILLED_WITH_IT && !is_tunnel(kind));
+    let cut = value("plimsoll_requests_lost_total", &[("upstream", UPSTREAM), ("reason", "answer_cut")]);
+    let others = value("plimsoll_requests_lost_total", &[("upstream", UPSTREAM)]) - cut;
+    let mut wrong = Vec::new();
+    let mut check = |what, counted: f64, least: u64, most: u64| {
+        if counted < count(least) || counted > count(most) {
+            wrong.push(format!("lost, {what}: the gateway counted {counted}, the clients {least} to {most}"));
+        }
+    };
+    check("cut", cut, begun, begun + tunnels + account.right(Kind::Upgrade));
+    check("without an answer", others, unanswered, unanswered + tunnels);
     wrong
 }
 

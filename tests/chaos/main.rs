@@ -5,6 +5,7 @@
 //! | what happens | what may fail |
 //! |---|---|
 //! | nothing, or anything that the gateway does itself or is told of: scaling, replacing, stopping in good order, reloads good and bad, a target taken out by hand | nothing |
+//! | somebody else tells a replica to stop, which ends in good order | nothing |
 //! | nobody is home for a while | nothing: requests are held |
 //! | a replica is paused, or loses its network and gets it back | nothing: answers come later |
 //! | a replica is killed | an answer of its that had begun is cut, or 502 where its client had nothing of it yet; a POST that it had taken gets 502. What was not under way at that very moment, and any GET whose answer had not begun, is answered right |
@@ -13,6 +14,10 @@
 //! Always: every byte of every answer is right, no POST is carried out twice and none that was answered was not, no answer takes
 //! longer than 20 s. In the end nothing is left under way, the gateway's counters agree with the clients' books, memory
 //! and descriptors are level, and it ends in good order.
+//!
+//! That it can fail was seen with gateways that were broken on purpose (seed 22, processes, 45 s): without retries 32 requests
+//! were lost and the gateway counted more losses than the clients could explain; with POSTs repeated always, some were carried
+//! out twice; with replicas killed instead of drained, 59 answers were cut or lost that nothing excused.
 //!
 //! `PLIMSOLL_CHAOS_SECONDS`: for so long; `PLIMSOLL_SEED`: what a failed run printed. Times are those of the machine: a
 //! replay does the same things in the same order at about the same moments.

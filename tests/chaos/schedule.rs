@@ -132,6 +132,8 @@ pub(crate) enum Act {
     Kill { who: u8 },
     /// KILL to all: nobody is home until they were started again.
     KillAll,
+    /// TERM to one, by somebody else than the gateway.
+    Term { who: u8 },
     /// STOP to one, and CONT after a while.
     Pause { who: u8, pause_ms: u64 },
     /// So many replicas from now on.
@@ -190,7 +192,7 @@ pub(crate) fn steps(seed: u64, runtime: Runtime) -> impl Iterator<Item = Step> {
 fn act(random: &mut Rng, runtime: Runtime) -> Act {
     let (who, pause_ms) = (random.u8(..), random.u64(100..2000));
     let containers = if runtime == Runtime::Containers { 6 } else { 0 };
-    match random.u8(..18 + containers) {
+    match random.u8(..20 + containers) {
         0..3 => Act::Kill { who },
         3 => Act::KillAll,
         4..6 => Act::Pause { who, pause_ms },
@@ -207,9 +209,10 @@ fn act(random: &mut Rng, runtime: Runtime) -> Act {
         14 => Act::Hup,
         15 => Act::Post { algorithm: random.u8(..) },
         16..18 => Act::Unhealthy { who, pause_ms },
-        18..20 => Act::Restart { who },
-        20 => Act::RestartAll,
-        21..23 => Act::Remove { who },
+        18..20 => Act::Term { who },
+        20..22 => Act::Restart { who },
+        22 => Act::RestartAll,
+        23..25 => Act::Remove { who },
         _ => Act::Disconnect { who, pause_ms },
     }
 }
@@ -247,7 +250,7 @@ mod tests {
             acts.collect::<HashSet<_>>()
         };
         let (processes, containers) = (acts(Runtime::Processes), acts(Runtime::Containers));
-        assert_eq!((processes.len(), containers.len()), (11, 15));
+        assert_eq!((processes.len(), containers.len()), (12, 16));
         assert!(processes.is_subset(&containers));
         let kinds: HashSet<_> = (0..5000).map(|number| Request::of(5, number).kind).collect();
         assert_eq!(kinds.len(), MIX.len());

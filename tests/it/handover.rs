@@ -220,3 +220,140 @@ async fn the_first_term_after_a_hand_over_lets_the_old_process_finish() {
     let (answer, (), ()) = tokio::join!(wire.answer(false), gateway.replace(LIMIT), told);
     assert_eq!(answer.expect("an answer").status, 200);
 }
+
+/// A provider that is never heard of keeps a new process from being ready for three seconds.
+fn slow_to_be_ready(rest: &str) -> String {
+    document("  providers: {docker: {endpoint: \"unix:/nowhere\"}, sync_timeout: 3s}\n", rest)
+}
+
+/// What was posted, over what the file says: only HUP goes back to the file.
+async fn post_one_more(gateway: &Gateway, one: &Target) {
+    let posted = format!("_format_version: \"3.0\"\n{}", web(&[one], "  - {name: more, hosts: [more.test]}\n"));
+    assert_eq!(gateway.admin("POST", "/config", &posted).await.expect("an answer").status, 201);
+}
+
+/// Up to where nothing is taken in any more.
+async fn until_frozen(gateway: &Gateway) {
+    until(LIMIT, "documents to be refused", async || {
+        gateway.admin("POST", "/config", "_format_version: \"3.0\"\nroutes: 1\n").await.is_some_and(|a| a.status == 503)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_hup_during_the_hand_over_is_heard_by_who_takes_over() {
+    let one = Target::sample("web", "one").await;
+    let mut gateway = start(Path::new(BINARY), slow_to_be_ready(&web(&[&one], ""))).await;
+    post_one_more(&gateway, &one).await;
+    gateway.signal(Signal::USR2);
+    until_frozen(&gateway).await;
+    gateway.signal(Signal::HUP);
+    logged(&gateway, "a document was not taken in").await;
+    assert_eq!(status(&gateway, "more.test").await, 200);
+    gateway.replaced(0, LIMIT).await;
+    until(LIMIT, "the file's document", async || status(&gateway, "more.test").await == 404).await;
+}
+
+#[tokio::test]
+async fn a_hup_to_the_old_process_while_it_drains_is_passed_on() {
+    let one = Target::sample("web", "one").await;
+    let mut gateway = start(Path::new(BINARY), document("", &web(&[&one], ""))).await;
+    post_one_more(&gateway, &one).await;
+    let mut slow = Wire::connect(gateway.http).await.expect("a connection");
+    slow.send("GET /?ms=3000 HTTP/1.1\r\nHost: web.test\r\n\r\n").await.expect("it is sent");
+    gateway.signal(Signal::USR2);
+    gateway.next_told("the new process serves", 0, LIMIT).await;
+    assert_eq!(status(&gateway, "more.test").await, 200);
+    // The first process still, which drains.
+    gateway.signal(Signal::HUP);
+    until(LIMIT, "the file's document", async || status(&gateway, "more.test").await == 404).await;
+    gateway.replaced(0, LIMIT).await;
+    assert_eq!(slow.answer(false).await.expect("an answer").status, 200);
+}
+
+#[tokio::test]
+async fn a_file_that_changes_during_the_hand_over_is_read_by_who_takes_over() {
+    let one = Target::sample("web", "one").await;
+    let mut gateway = start(Path::new(BINARY), slow_to_be_ready(&web(&[&one], ""))).await;
+    gateway.signal(Signal::USR2);
+    until_frozen(&gateway).await;
+    let changed = slow_to_be_ready(&web(&[&one], "  - {name: more, hosts: [more.test]}\n"));
+    std::fs::write(gateway.document_path(), changed).expect("it is written");
+    logged(&gateway, "a document was not taken in").await;
+    gateway.replaced(0, LIMIT).await;
+    until(LIMIT, "the changed document", async || status(&gateway, "more.test").await == 200).await;
+}
+
+#[tokio::test]
+async fn a_hup_during_a_hand_over_that_fails_is_heard_by_who_serves_on() {
+    let one = Target::sample("web", "one").await;
+    let gateway = start(Path::new(BINARY), slow_to_be_ready(&web(&[&one], ""))).await;
+    post_one_more(&gateway, &one).await;
+    gateway.signal(Signal::USR2);
+    until_frozen(&gateway).await;
+    gateway.signal(Signal::HUP);
+    logged(&gateway, "a document was not taken in").await;
+    kill(gateway.told("the new process runs")[0]);
+    logged(&gateway, "handing over failed").await;
+    until(LIMIT, "the file's document", async || status(&gateway, "more.test").await == 404).await;
+}
+
+fn kill(pid: u32) {
+    kill_process(Pid::from_raw(pid.cast_signed()).expect("a process"), Signal::KILL).expect("it runs");
+}
+
+#[tokio::test]
+async fn where_the_new_process_dies_the_old_one_serves_on() {
+    let one = Target::sample("web", "one").await;
+    let mut gateway = start(Path::new(BINARY), with_workers(2, &web(&[&one], ""))).await;
+    let pid = gateway.pid();
+    // A long answer is finished by who began it, whatever becomes of the other.
+    let mut wire = Wire::connect(gateway.http).await.expect("a connection");
+    wire.send("GET /?ms=4000 HTTP/1.1\r\nHost: web.test\r\n\r\n").await.expect("it is sent");
+    for round in 0..2 {
+        gateway.signal(Signal::USR2);
+        let new = gateway.next_told("the new process serves", round, LIMIT).await;
+        kill(new);
+        until(LIMIT, "the old one to serve on", async || gateway.log().matches("serves on").count() > round).await;
+        assert_eq!(status(&gateway, "web.test").await, 200);
+        assert_eq!(gateway.metric("plimsoll_handover_failures_total", &[]).await, Some((round + 1) as f64));
+        post_one_more(&gateway, &one).await;
+        assert_eq!(status(&gateway, "more.test").await, 200, "documents are taken in");
+        let load = Load::new(gateway.http, "web.test", "web").start();
+        load.go_on(Duration::from_millis(500)).await;
+        load.stop().await.assert_none_lost();
+    }
+    assert_eq!((gateway.pid(), wire.answer(false).await.expect("an answer").status), (pid, 200));
+    gateway.replace(LIMIT).await;
+    assert_eq!(status(&gateway, "more.test").await, 200);
+}
+
+#[tokio::test]
+async fn connections_of_the_admin_api_end_when_another_process_answers() {
+    let one = Target::sample("web", "one").await;
+    let mut gateway = start(Path::new(BINARY), document("", &web(&[&one], ""))).await;
+    let mut slow = Wire::connect(gateway.http).await.expect("a connection");
+    slow.send("GET /?ms=3000 HTTP/1.1\r\nHost: web.test\r\n\r\n").await.expect("it is sent");
+    let socket = gateway.document_path().with_file_name("admin.sock");
+    let mut admin = Wire::connect_unix(&socket).await.expect("a connection");
+    for _ in 0..2 {
+        admin.send("GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("it is sent");
+        assert_eq!(admin.answer(false).await.expect("an answer").status, 200);
+    }
+    let old = gateway.pid();
+    gateway.signal(Signal::USR2);
+    assert_eq!(admin.read_to_end().await.expect("an end in good order"), b"");
+    assert!(Path::new(&format!("/proc/{old}/cwd")).exists(), "the old process still drains");
+    gateway.replaced(0, LIMIT).await;
+    assert_eq!(slow.answer(false).await.expect("an answer").status, 200);
+}
+
+#[tokio::test]
+async fn the_file_of_a_socket_that_nobody_took_over_is_removed() {
+    let mut gateway = start(Path::new(BINARY), document("", "")).await;
+    let at = |name: &str| gateway.document_path().with_file_name(name);
+    let (before, after) = (at("admin.sock"), at("moved.sock"));
+    gateway.rewrite(&document("", "").replace("admin.sock", "moved.sock")).await;
+    gateway.replace(LIMIT).await;
+    assert_eq!((before.exists(), after.exists()), (false, true));
+}

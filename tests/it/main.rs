@@ -5,6 +5,8 @@
 mod cli;
 mod clients;
 mod descriptors;
+mod disk;
+mod engine;
 mod explain;
 mod gateway;
 mod handover;

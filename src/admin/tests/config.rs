@@ -179,3 +179,25 @@ async fn secrets_are_shown_over_a_unix_socket_or_by_token_alone() {
         (401, &http::HeaderValue::from_static("Bearer"))
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_new_process_would_not_know_of_is_refused_for_the_moment() {
+    let (bench, targets) = Bench::with_two(ADMIN).await;
+    let handle = bench.handle();
+    let by_hand = format!("/upstreams/pool/targets/{}/unhealthy", targets[0].address);
+    let put = async || bench.ask(Method::PUT, &by_hand, &[], "").await;
+    let document = format!("_format_version: \"3.0\"\n{}", two(&targets));
+    let post = async || bench.ask(Method::POST, "/config", &[("content-type", "text/yaml")], &document).await;
+    let (_, frozen) = handle.hand_over().await.unwrap();
+    let refused = |answer: &http::Response<bytes::Bytes>| {
+        assert_eq!((answer.status().as_u16(), &answer.headers()["retry-after"]), (503, &"1".parse().unwrap()));
+    };
+    refused(&post().await);
+    assert_eq!(put().await.status().as_u16(), 204, "what is known of targets was not told yet");
+    let told = handle.targets(&frozen);
+    assert_eq!(told.iter().filter(|one| one.unhealthy.is_some()).count(), 1);
+    refused(&put().await);
+    drop(frozen);
+    assert_eq!(put().await.status().as_u16(), 204);
+    assert_eq!(post().await.status().as_u16(), 201);
+}

@@ -108,7 +108,7 @@ async fn a_reload_resets_nothing_that_it_did_not_change() {
     let targets = || handle.view().upstream("pool").unwrap().pool().targets().to_vec();
     let before = targets();
     let first = body(&running, "web.test").await;
-    assert!(handle.set_health("pool", &two.address.to_string(), None, false));
+    assert!(handle.set_health("pool", &two.address.to_string(), None, false).unwrap());
     let router = handle.snapshot().router.clone();
     // Another timeout: the same rules, the same targets.
     let next = good.replace("host: pool,", "host: pool, read_timeout: 1000,");
@@ -119,7 +119,7 @@ async fn a_reload_resets_nothing_that_it_did_not_change() {
     for _ in 0..4 {
         assert_eq!(body(&running, "web.test").await, "200 one", "set unhealthy by hand before the reload");
     }
-    assert!(handle.set_health("pool", &two.address.to_string(), None, true));
+    assert!(handle.set_health("pool", &two.address.to_string(), None, true).unwrap());
     until(LIMIT, "both are picked", async || body(&running, "web.test").await != first).await;
     // The cursor goes on: over a reload, too, the two take turns.
     for _ in 0..10 {

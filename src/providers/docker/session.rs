@@ -131,7 +131,7 @@ impl Session {
                     if count == 0 {
                         return self.stream.cause().await;
                     }
-                    let now_ms = clock::now_ms();
+                    let now_ms = clock::steady_ms();
                     for event in events.drain(..) {
                         urgency = urgency.max(model.apply_event(&event, now_ms));
                     }
@@ -142,7 +142,7 @@ impl Session {
                 },
                 () = tokio::time::sleep_until(wake_at) => {}
             }
-            urgency = urgency.max(model.tick(clock::now_ms()));
+            urgency = urgency.max(model.tick(clock::steady_ms()));
             if let Err(cause) = self.settle(model, follower) {
                 return cause;
             }
@@ -163,7 +163,7 @@ impl Session {
             let client = Arc::clone(&self.client);
             self.calls.push(Box::pin(async move { Answer::Networks(client.networks().await) }));
         }
-        for ticket in model.due_inspects(INSPECTS_AT_A_TIME, clock::now_ms()) {
+        for ticket in model.due_inspects(INSPECTS_AT_A_TIME, clock::steady_ms()) {
             let client = Arc::clone(&self.client);
             self.calls.push(Box::pin(async move {
                 let inspected = client.inspect(&ticket.id).await;
@@ -177,7 +177,7 @@ impl Session {
         // With all places taken, the next answer wakes.
         let has_room = self.calls.len() < INSPECTS_AT_A_TIME;
         let due = model.next_deadline().filter(|_| has_room).map(|due_ms| {
-            let wait_ms = due_ms.saturating_sub(clock::now_ms()).max(1);
+            let wait_ms = due_ms.saturating_sub(clock::steady_ms()).max(1);
             Instant::now() + Duration::from_millis(wait_ms)
         });
         let wake_at = [list, due, self.publish_at].into_iter().flatten().min();
@@ -200,11 +200,11 @@ impl Session {
                 if unreadable > 0 {
                     tracing::warn!(unreadable, "entries of the engine's list of containers could not be read");
                 }
-                Ok(model.apply_list(ticket, &items, clock::now_ms()))
+                Ok(model.apply_list(ticket, &items, clock::steady_ms(), clock::now_ms()))
             }
             Answer::Inspect(ticket, inspected) => {
                 let before = model.corrections_total();
-                let urgency = model.apply_inspect(&ticket, inspected, clock::now_ms());
+                let urgency = model.apply_inspect(&ticket, inspected, clock::steady_ms());
                 if model.corrections_total() > before {
                     tracing::warn!(container = %ticket.id, "a list found a change that no event told");
                 }

@@ -180,12 +180,16 @@ impl Gateway {
 
     /// Has a new process take over (USR2), and waits for the end of the old one.
     pub async fn replace(&mut self, limit: Duration) {
-        let old = self.pid();
-        let served = self.served();
+        let served = self.told("the new process serves").len();
         self.signal(Signal::USR2);
-        let log = || self.log();
-        let new = eventually(limit, "a new process", async || self.served().get(served.len()).copied()).await;
-        assert_ne!(new, old, "{}", log());
+        self.replaced(served, limit).await;
+    }
+
+    /// Waits until a new process has taken over, after so many others, and for the end of the old one.
+    pub async fn replaced(&mut self, others: usize, limit: Duration) {
+        let old = self.pid();
+        let new = self.next_told("the new process serves", others, limit).await;
+        assert_ne!(new, old, "{}", self.log());
         self.heirs.push(new);
         if self.heirs.len() == 1 {
             let ended = self.ended(limit).await;
@@ -195,11 +199,16 @@ impl Gateway {
         }
     }
 
-    /// Processes that took over, as the log says.
-    fn served(&self) -> Vec<u32> {
+    /// The process that its log says this of, after so many others.
+    pub async fn next_told(&self, words: &str, others: usize, limit: Duration) -> u32 {
+        eventually(limit, words, async || self.told(words).get(others).copied()).await
+    }
+
+    /// Processes that its log says this of.
+    #[must_use]
+    pub fn told(&self, words: &str) -> Vec<u32> {
         let log = self.log();
-        let lines = log.lines().filter(|line| line.contains("the new process serves"));
-        let pids = lines.filter_map(|line| {
+        let pids = log.lines().filter(|line| line.contains(words)).filter_map(|line| {
             let (_, after) = line.split_once("pid=")?;
             after.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
         });

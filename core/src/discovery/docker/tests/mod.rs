@@ -70,7 +70,7 @@ fn model_of(settings: Settings, inspects: &[Value]) -> Model {
     let mut model = Model::new(settings);
     model.apply_networks(networks());
     let items: Vec<ListItem> = inspects.iter().map(|one| from(item(one))).collect();
-    model.apply_list(model.begin_list(ListKind::Gap), &items, NOW_MS);
+    model.apply_list(model.begin_list(ListKind::Gap), &items, NOW_MS, NOW_MS);
     answer(&mut model, inspects, NOW_MS);
     assert!(model.is_synced());
     model

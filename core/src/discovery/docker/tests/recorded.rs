@@ -27,7 +27,7 @@ fn recorded_model() -> Model {
     assert_eq!((items.len(), unreadable), (9, 0));
     let (networks, _) = parse_list::<Network>(NETWORKS).expect("a list");
     model.apply_networks(networks);
-    model.apply_list(model.begin_list(ListKind::Gap), &items, NOW_MS);
+    model.apply_list(model.begin_list(ListKind::Gap), &items, NOW_MS, NOW_MS);
     answer(&mut model, &inspects(), NOW_MS);
     model
 }

@@ -155,7 +155,7 @@ fn run(seed: u64, loss: u8) -> (Model, Engine) {
             listed_ms = engine.now_ms;
             let ticket = model.begin_list(kind);
             let items = engine.list();
-            model.apply_list(ticket, &items, engine.now_ms);
+            model.apply_list(ticket, &items, engine.now_ms, engine.now_ms);
         }
         model.tick(engine.now_ms);
         ask(&mut model, &mut engine, &mut asked);
@@ -166,7 +166,7 @@ fn run(seed: u64, loss: u8) -> (Model, Engine) {
         deliver(&mut model, &mut engine, &mut asked);
         if round == 30 {
             let items = engine.list();
-            model.apply_list(model.begin_list(ListKind::Periodic), &items, engine.now_ms);
+            model.apply_list(model.begin_list(ListKind::Periodic), &items, engine.now_ms, engine.now_ms);
         }
         model.tick(engine.now_ms);
         ask(&mut model, &mut engine, &mut asked);

@@ -56,7 +56,7 @@ fn a_signal_before_the_first_inspect_is_judged_by_it() {
     let all = [inspect("a", json!({"Config": {"StopSignal": "WINCH"}}))];
     let mut model = Model::new(settings());
     let items: Vec<ListItem> = all.iter().map(|one| from(item(one))).collect();
-    model.apply_list(model.begin_list(ListKind::Gap), &items, NOW_MS);
+    model.apply_list(model.begin_list(ListKind::Gap), &items, NOW_MS, NOW_MS);
     model.apply_event(&event("a", "kill", json!({"signal": "28"}), 1), NOW_MS);
     answer(&mut model, &all, NOW_MS);
     assert_eq!(phase(&model, "a"), Phase::Stopping);
@@ -123,7 +123,7 @@ fn health_follows_events_and_starting_after_a_daemon_restart_keeps_its_place() {
     assert_eq!(health(&model), RuntimeHealth::Healthy);
     answer(&mut model, &[checked("healthy")], NOW_MS);
     let items: Vec<ListItem> = vec![from(item(&checked("starting")))];
-    model.apply_list(model.begin_list(ListKind::Gap), &items, NOW_MS);
+    model.apply_list(model.begin_list(ListKind::Gap), &items, NOW_MS, NOW_MS);
     answer(&mut model, &[checked("starting")], NOW_MS);
     assert_eq!(health(&model), RuntimeHealth::Healthy);
     model.apply_event(&event("a", "health_status: unhealthy", json!({}), 2), NOW_MS);
@@ -148,7 +148,7 @@ fn an_answer_older_than_an_event_counts_for_nothing() {
     for ticket in tickets {
         model.apply_inspect(&ticket, Inspected::Found(Box::new(from(all[0].clone()))), NOW_MS);
     }
-    model.apply_list(list, &[from(item(&all[0]))], NOW_MS);
+    model.apply_list(list, &[from(item(&all[0]))], NOW_MS, NOW_MS);
     assert_eq!(phase(&model, "a"), Phase::Stopped);
     answer(&mut model, &[inspect("a", json!({"State": {"Status": "exited"}}))], NOW_MS);
     assert_eq!((phase(&model, "a"), model.corrections_total()), (Phase::Stopped, 0));
@@ -161,7 +161,7 @@ fn what_events_did_not_tell_lists_mend_and_count() {
     // `a` was removed, `b` was paused, `c` was started; no event told.
     let now = [inspect("b", json!({"State": {"Status": "paused"}})), inspect("c", json!({}))];
     let items: Vec<ListItem> = now.iter().map(|one| from(item(one))).collect();
-    model.apply_list(model.begin_list(ListKind::Periodic), &items, NOW_MS);
+    model.apply_list(model.begin_list(ListKind::Periodic), &items, NOW_MS, NOW_MS);
     answer(&mut model, &now, NOW_MS);
     assert_eq!(phase(&model, "a"), Phase::Running, "an event may still be on the way");
     answer(&mut model, &now, NOW_MS + 300);
@@ -174,7 +174,7 @@ fn what_events_did_not_tell_lists_mend_and_count() {
 #[test]
 fn an_event_that_comes_after_all_is_no_correction() {
     let mut model = model_of(settings(), &[inspect("a", json!({}))]);
-    model.apply_list(model.begin_list(ListKind::Periodic), &[], NOW_MS);
+    model.apply_list(model.begin_list(ListKind::Periodic), &[], NOW_MS, NOW_MS);
     model.apply_event(&event("a", "destroy", json!({}), 1), NOW_MS + 200);
     answer(&mut model, &[], NOW_MS + 400);
     assert_eq!((phase(&model, "a"), model.corrections_total()), (Phase::Gone, 0));
@@ -186,7 +186,7 @@ fn a_restart_that_no_event_told_shows_in_a_lists_uptime() {
     let again = inspect("a", json!({"State": {"StartedAt": "2026-11-25T19:30:00Z"}}));
     let mut listed = item(&again);
     listed["Status"] = json!("Up 2 seconds");
-    model.apply_list(model.begin_list(ListKind::Periodic), &[from(listed)], NOW_MS);
+    model.apply_list(model.begin_list(ListKind::Periodic), &[from(listed)], NOW_MS, NOW_MS);
     answer(&mut model, &[again], NOW_MS + 300);
     assert_eq!(&*replica(&model, "a").incarnation, "2026-11-25T19:30:00Z");
     assert_eq!(model.corrections_total(), 1);
@@ -242,7 +242,7 @@ fn a_health_check_that_runs_later_than_requests_are_held_is_named() {
 fn an_inspect_that_fails_is_tried_again_and_named() {
     let all = [inspect("a", json!({}))];
     let mut model = Model::new(settings());
-    model.apply_list(model.begin_list(ListKind::Gap), &[from(item(&all[0]))], NOW_MS);
+    model.apply_list(model.begin_list(ListKind::Gap), &[from(item(&all[0]))], NOW_MS, NOW_MS);
     for ticket in model.due_inspects(8, NOW_MS) {
         model.apply_inspect(&ticket, Inspected::Failed("500".into()), NOW_MS);
     }
@@ -263,7 +263,7 @@ fn replayed_events_of_containers_that_only_the_list_will_show_lose_nothing() {
     model.apply_event(&event("passing", "die", json!({}), 3), NOW_MS);
     model.apply_event(&event("passing", "destroy", json!({}), 4), NOW_MS);
     let items: Vec<ListItem> = all.iter().map(|one| from(item(one))).collect();
-    model.apply_list(list, &items, NOW_MS);
+    model.apply_list(list, &items, NOW_MS, NOW_MS);
     assert!(!model.is_synced(), "not before they are inspected");
     answer(&mut model, &all, NOW_MS);
     assert!(model.is_synced());
@@ -288,7 +288,7 @@ fn inspects_at_a_time_are_bounded() {
     let all: Vec<Value> = (0..20).map(|index| inspect(&format!("c{index}"), json!({}))).collect();
     let mut model = Model::new(settings());
     let items: Vec<ListItem> = all.iter().map(|one| from(item(one))).collect();
-    model.apply_list(model.begin_list(ListKind::Gap), &items, NOW_MS);
+    model.apply_list(model.begin_list(ListKind::Gap), &items, NOW_MS, NOW_MS);
     assert_eq!(model.due_inspects(8, NOW_MS).len(), 8);
     assert_eq!(model.due_inspects(8, NOW_MS), []);
 }
