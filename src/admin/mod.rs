@@ -15,6 +15,7 @@ mod limits;
 mod metrics;
 mod providers;
 mod routes;
+mod seats;
 mod secret;
 mod serve;
 mod status;

@@ -3,13 +3,16 @@
 use super::access::{Door, Rules};
 use super::answer::Answer;
 use super::limits::{Kind, Limits};
+use super::seats::{Seat, Seats};
 use crate::control::Handle;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::io;
@@ -18,12 +21,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-/// People, a scraper or two, health checks. More wait in the listen queue.
+/// People, a scraper or two, health checks. When more come, those that have been silent for longest are closed.
 const CONNECTIONS: usize = 128;
-/// A client that sends no request for so long is let go.
+/// A client that sends no request for so long, or not all of its head, is let go.
 const IDLE: Duration = Duration::from_secs(30);
 /// A whole connection: an answer that nobody reads must not hold its place for ever.
 const LIFE: Duration = Duration::from_secs(300);
@@ -63,13 +65,16 @@ pub(super) async fn serve(socket: Socket, rules: Arc<ArcSwap<Rules>>, gateway: H
         let (rules, limits) = (rules.load_full(), Arc::clone(&limits));
         async move { checked(&rules, &limits, request, next).await }
     }));
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let seats = Seats::new(CONNECTIONS);
     loop {
-        // It is never closed.
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        seats.room().await;
         let accepted = match &socket {
-            Socket::Tcp(listener) => listener.accept().await.map(|(stream, _)| spawn(stream, &router, place, &over)),
-            Socket::Unix(listener) => listener.accept().await.map(|(stream, _)| spawn(stream, &router, place, &over)),
+            Socket::Tcp(listener) => {
+                listener.accept().await.map(|(stream, _)| spawn(stream, &router, seats.take(), &over))
+            }
+            Socket::Unix(listener) => {
+                listener.accept().await.map(|(stream, _)| spawn(stream, &router, seats.take(), &over))
+            }
         };
         if let Err(error) = accepted {
             tell(&error);
@@ -85,11 +90,20 @@ fn tell(error: &io::Error) {
 fn spawn(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     router: &Router,
-    place: OwnedSemaphorePermit,
+    seat: Seat,
     over: &CancellationToken,
 ) {
-    let (service, over) = (TowerToHyperService::new(router.clone()), over.clone());
+    let (router, over) = (TowerToHyperService::new(router.clone()), over.clone());
     tokio::spawn(async move {
+        let service = service_fn(|request: hyper::Request<Incoming>| {
+            let answering = seat.answering();
+            let answer = router.call(request);
+            async move {
+                let answer = answer.await;
+                drop(answering);
+                answer
+            }
+        });
         let mut server = http1::Builder::new();
         let connection = server.timer(TokioTimer::new()).header_read_timeout(IDLE);
         let connection = connection.serve_connection(TokioIo::new(stream), service);
@@ -101,9 +115,11 @@ fn spawn(
             }
             connection.await
         };
-        // What goes wrong on a connection is its client's affair.
-        drop(tokio::time::timeout(LIFE, whole).await);
-        drop(place);
+        tokio::select! {
+            // What goes wrong on a connection is its client's affair.
+            _ = tokio::time::timeout(LIFE, whole) => {}
+            () = seat.wanted() => {}
+        }
     });
 }
 

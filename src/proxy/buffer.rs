@@ -73,10 +73,10 @@ impl Buffer {
         self.end - self.start
     }
 
-    /// How much memory it takes.
+    /// Whether it takes much more memory than it holds, so that a copy of that is better kept.
     #[must_use]
-    pub(crate) fn capacity(&self) -> usize {
-        self.bytes.len()
+    pub(crate) fn is_sparse(&self) -> bool {
+        self.len() < self.bytes.len() / 4
     }
 
     /// Whether it holds nothing.

@@ -11,8 +11,13 @@ pub(crate) struct Embedded {
 
 /// Starts it in front of the target on this port. Nothing is repeated: a request is one request.
 pub(crate) async fn start(target: u16) -> Embedded {
+    start_with(target, "access_log: false").await
+}
+
+/// The same, with lines of `gateway`.
+pub(crate) async fn start_with(target: u16, lines: &str) -> Embedded {
     let text = format!(
-        "_format_version: \"3.0\"\ngateway:\n  workers: 1\n  admin: false\n  access_log: false\n  listeners:\n  - {{name: \
+        "_format_version: \"3.0\"\ngateway:\n  workers: 1\n  admin: false\n  {lines}\n  listeners:\n  - {{name: \
          http, address: \"127.0.0.1:0\"}}\nservices:\n- {{name: all, host: 127.0.0.1, port: {target}, protocol: http, \
          retries: 0, routes: [{{name: all, paths: [/], protocols: [http]}}]}}\n"
     );

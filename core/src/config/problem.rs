@@ -3,6 +3,7 @@
 use super::Place;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -27,18 +28,16 @@ impl DocumentProblem {
     #[must_use]
     pub fn render(&self, file: &str, text: &str, colour: bool) -> String {
         let Place { line, column } = self.place;
-        let mut out = if line == 0 {
-            format!("{file}: {}\n", self.message)
-        } else {
-            format!("{file}:{line}:{column}: {}\n", self.message)
-        };
+        let message = one_line(&self.message);
+        let mut out =
+            if line == 0 { format!("{file}: {message}\n") } else { format!("{file}:{line}:{column}: {message}\n") };
         if let Some(snippet) = self.snippet(text, colour) {
             out.push_str(&snippet);
             out.push('\n');
         }
         if let Some(help) = &self.help {
             out.push_str("help: ");
-            out.push_str(help);
+            out.push_str(&one_line(help));
             out.push('\n');
         }
         out
@@ -49,8 +48,8 @@ impl DocumentProblem {
     pub fn brief(&self, file: &str) -> String {
         let Place { line, column } = self.place;
         let at = if line == 0 { file.to_owned() } else { format!("{file}:{line}:{column}") };
-        let help = self.help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
-        format!("{at}: {}{help}", self.message)
+        let help = self.help.as_ref().map(|help| format!(" ({})", one_line(help))).unwrap_or_default();
+        format!("{at}: {}{help}", one_line(&self.message))
     }
 
     fn snippet(&self, text: &str, colour: bool) -> Option<String> {
@@ -72,6 +71,16 @@ impl DocumentProblem {
         let report = [Group::with_level(Level::ERROR).element(annotated)];
         Some(renderer.decor_style(DecorStyle::Ascii).render(&report))
     }
+}
+
+/// The text with its control characters escaped: keys and values are quoted in messages, and nobody who writes a document
+/// should write lines into a log, or to a terminal.
+fn one_line(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let escaped = text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() });
+    Cow::Owned(escaped.collect())
 }
 
 /// 1000 bytes: JSON without line ends may be one line of a megabyte.

@@ -6,6 +6,7 @@ use plimsoll_core::config::{Admin, AdminAddress, Gateway};
 use plimsoll_test_support::wire::Wire;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_web_page_gets_nothing() {
@@ -109,14 +110,42 @@ async fn bodies_have_a_limit_each_whether_they_say_how_long_they_are_or_not() {
     }
 }
 
+/// More than a door has places for.
+const CROWD: usize = 150;
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_idle_clients_keep_nobody_out() {
+async fn clients_that_say_nothing_keep_nobody_out() {
     let bench = Bench::new(ADMIN, "").await;
-    let mut idle = Vec::new();
-    for _ in 0..100 {
-        idle.push(Wire::connect(bench.admin.unwrap()).await.unwrap());
+    let mut silent = Vec::new();
+    for number in 0..CROWD {
+        let mut wire = Wire::connect(bench.admin.unwrap()).await.unwrap();
+        // Some begin to say something, some have been answered.
+        match number % 3 {
+            0 => wire.send("GET /readyz HTTP/1.1\r\nHo").await.unwrap(),
+            1 => wire.send("GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap(),
+            _ => {}
+        }
+        silent.push(wire);
     }
-    assert_eq!(bench.get("/status").await.0, 200);
+    for path in ["/readyz", "/status"] {
+        let answer = tokio::time::timeout(Duration::from_secs(5), bench.get(path)).await;
+        assert_eq!(answer.map(|(status, _)| status), Ok(200), "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_never_end_keep_no_probe_out() {
+    let bench = Bench::new(ADMIN, "").await;
+    let mut slow = Vec::new();
+    for number in 0..CROWD {
+        let mut wire = Wire::connect(bench.admin.unwrap()).await.unwrap();
+        let path = ["/config", "/upstreams/a/targets/b/unhealthy", "/readyz"][number % 3];
+        let head = "HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 999";
+        wire.send(format!("POST {path} {head}\r\n\r\n{{")).await.unwrap();
+        slow.push(wire);
+    }
+    let answer = tokio::time::timeout(Duration::from_secs(5), bench.get("/readyz")).await;
+    assert_eq!(answer.map(|(status, _)| status), Ok(200));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -24,9 +24,9 @@ async fn a_target_that_comes_back_has_a_tenth_of_its_share_and_all_of_it_when_it
         returned
     };
     assert_eq!(share(), Some(1.0), "whoever was there at the start is not new");
-    assert!(handle.set_health("pool", &name, None, false));
+    assert!(handle.set_health("pool", &name, None, false).unwrap());
     until(LIMIT, "it is out", async || share().is_none()).await;
-    assert!(handle.set_health("pool", &name, None, true));
+    assert!(handle.set_health("pool", &name, None, true).unwrap());
     until(LIMIT, "it is back", async || share() == Some(0.1)).await;
     assert_eq!(answers(110).await, 10, "one of eleven");
     handle.apply(&over("10ms"), Source::File).await.unwrap();

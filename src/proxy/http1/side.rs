@@ -13,7 +13,7 @@ use std::task::{Context, Poll, ready};
 
 /// A body of which more is left than this is read in large pieces.
 const LONG_BODY: u64 = 64 << 10;
-/// Bytes of interim answers that wait for a client that does not read; more are dropped.
+/// Bytes of interim answers that a request may be given; more are dropped.
 const INTERIM_MAX: usize = 16 << 10;
 
 enum Reading {
@@ -41,6 +41,7 @@ pub(crate) struct Http1Side<'c> {
     version: Version,
     interim: Vec<u8>,
     interim_at: usize,
+    interim_left: usize,
 }
 
 impl<'c> Http1Side<'c> {
@@ -52,7 +53,16 @@ impl<'c> Http1Side<'c> {
             BodyLength::Length(length) => Reading::Length(length),
             BodyLength::Chunked => Reading::Chunked(Box::new(ChunkDecoder::new())),
         };
-        Self { stream, input, reading, answered: false, version: head.version, interim: Vec::new(), interim_at: 0 }
+        Self {
+            stream,
+            input,
+            reading,
+            answered: false,
+            version: head.version,
+            interim: Vec::new(),
+            interim_at: 0,
+            interim_left: INTERIM_MAX,
+        }
     }
 
     /// Whether all of the request was read.
@@ -151,7 +161,7 @@ impl ClientSide for Http1Side<'_> {
     }
 
     fn interim(&mut self, head: &ResponseHead) {
-        if self.version != Version::Http11 || self.interim.len() > INTERIM_MAX {
+        if self.version != Version::Http11 || self.interim_left == 0 {
             return;
         }
         let forward = ForwardResponse {
@@ -163,7 +173,9 @@ impl ClientSide for Http1Side<'_> {
             added: b"",
             date: None,
         };
+        let before = self.interim.len();
         write_response(head, &forward, &mut self.interim);
+        self.interim_left = self.interim_left.saturating_sub(self.interim.len() - before);
     }
 
     fn send_continue(&mut self) {

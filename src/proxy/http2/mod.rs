@@ -6,6 +6,7 @@ mod heard;
 mod piece;
 mod respond;
 mod side;
+mod streams;
 
 use super::answer::Answer;
 use super::attempt;
@@ -24,12 +25,12 @@ use heard::{Heard, KeepAlive};
 use piece::Piece;
 use plimsoll_core::protocol::Method;
 use side::Http2Side;
-use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use streams::{Counted, Streams};
 
 /// Window of a request's body, bytes; with `max_concurrent_streams` it bounds what a client can make us hold.
 const STREAM_WINDOW: u32 = 64 << 10;
@@ -80,7 +81,7 @@ pub(crate) async fn serve(worker: &Rc<Worker>, stream: Stream, client: &Rc<Clien
         worker,
         client,
         slot,
-        streams: Rc::new(Streams { open: Cell::new(0), last: Cell::new(worker.slots.tick()) }),
+        streams: Streams::new(worker.slots.tick()),
         requests: 0,
         max_requests: settings.http2.max_requests_per_connection,
         ends_at: settings.http2.max_connection_age.map(|age| worker.slots.after(age)),
@@ -93,31 +94,6 @@ pub(crate) async fn serve(worker: &Rc<Worker>, stream: Stream, client: &Rc<Clien
     serving.arm();
     if let Err(error) = poll_fn(|cx| serving.poll(cx)).await {
         tracing::debug!(client = %client.printed, %error, "http/2 connection ended");
-    }
-}
-
-/// Streams of a connection whose tasks run.
-struct Streams {
-    open: Cell<usize>,
-    /// Tick at which one began or ended last.
-    last: Cell<u32>,
-}
-
-/// Counts a stream from here to its end.
-struct Counted(Rc<Streams>, Rc<Worker>);
-
-impl Counted {
-    fn new(streams: &Rc<Streams>, worker: &Rc<Worker>) -> Self {
-        streams.open.set(streams.open.get() + 1);
-        streams.last.set(worker.slots.tick());
-        Self(Rc::clone(streams), Rc::clone(worker))
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.open.set(self.0.open.get().saturating_sub(1));
-        self.0.last.set(self.1.slots.tick());
     }
 }
 
@@ -180,10 +156,14 @@ impl Serving<'_> {
             return answer.send_reset(Reason::REFUSED_STREAM);
         }
         self.requests = self.requests.saturating_add(1);
+        if self.streams.are_given_up(self.requests) {
+            tracing::debug!(client = %self.client.printed, "a client gives up what it asks for: it is ended");
+            return self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+        }
         let counted = Counted::new(&self.streams, self.worker);
         let (worker, client) = (Rc::clone(self.worker), Rc::clone(self.client));
         drop(tokio::task::spawn_local(async move {
-            handle(&worker, &client, asked, answer).await;
+            handle(&worker, &client, asked, answer, &counted).await;
             drop(counted);
         }));
     }
@@ -200,12 +180,12 @@ impl Serving<'_> {
 
     /// Whether a stream is under way, or what it was answered is still being written.
     fn is_busy(&self) -> bool {
-        self.streams.open.get() > 0 || self.connection.has_streams()
+        self.streams.are_open() || self.connection.has_streams()
     }
 
     /// Tick at which it will have been without a stream for long enough, if none begins or goes on.
     fn idle_at(&self) -> u32 {
-        let last = if self.is_busy() { self.worker.slots.tick() } else { self.streams.last.get() };
+        let last = if self.is_busy() { self.worker.slots.tick() } else { self.streams.last_tick() };
         self.ending.map_or_else(|| last.saturating_add(self.idle), |since| since.max(last).saturating_add(FAREWELL))
     }
 
@@ -246,6 +226,7 @@ async fn handle(
     client: &Rc<Client>,
     asked: http::Request<RecvStream>,
     answer: SendResponse<Piece>,
+    counted: &Counted,
 ) {
     let slot = worker.slots.open();
     let record = Record::new(worker);
@@ -266,7 +247,12 @@ async fn handle(
     }
     let answered = match attempt::attempts(&mut request, &mut side, &slot).await {
         Ok(answered) => answered,
-        Err(failure) => return refuse(request, failure, &mut side),
+        Err(failure) => {
+            if matches!(failure, Failure::ClientGone) {
+                counted.given_up();
+            }
+            return refuse(request, failure, &mut side);
+        }
     };
     if answered.head.status == 101 {
         return refuse(request, Failure::BadResponse("an upgrade that was not asked for"), &mut side);

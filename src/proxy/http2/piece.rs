@@ -17,7 +17,7 @@ impl Piece {
     /// All of a buffer. It goes out from there, unless it would hold much more memory than it has bytes.
     #[must_use]
     pub(super) fn of_buffer(buffer: Buffer, worker: &Rc<Worker>) -> Self {
-        if buffer.len() < buffer.capacity() / 4 {
+        if buffer.is_sparse() {
             let bytes = Bytes::copy_from_slice(buffer.data());
             worker.buffers.put(buffer);
             return Self::Bytes(bytes);

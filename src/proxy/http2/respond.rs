@@ -94,6 +94,7 @@ impl Sending<'_> {
             let length = part.data().len();
             let stream = self.passing.side.stream()?;
             let Poll::Ready(room) = poll_room(stream, cx, length) else {
+                self.give_back();
                 self.passing.pump(cx);
                 return self.passing.wait(cx, Waits::ForClient).map(Err);
             };
@@ -104,6 +105,16 @@ impl Sending<'_> {
             self.passing.went_on();
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// A few bytes that wait for a window do not keep a buffer: a client that opens none could take them all with a few
+    /// thousand short requests.
+    fn give_back(&mut self) {
+        let sparse = |part: &mut Part| matches!(part, Part::Buffer(buffer) if buffer.is_sparse());
+        if let Some(Part::Buffer(buffer)) = self.part.take_if(sparse) {
+            self.part = Some(Part::Bytes(Bytes::copy_from_slice(buffer.data())));
+            self.passing.worker.buffers.put(buffer);
+        }
     }
 
     /// The first `count` bytes of the part.

@@ -417,3 +417,58 @@ fn a_client_that_never_says_what_it_speaks_is_let_go() {
     read_to_end(&mut stream);
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
+
+#[test]
+fn interim_answers_without_end_are_no_answer() {
+    let target = serve(|mut stream| {
+        read_until(&mut stream, "\r\n\r\n");
+        let interim = "HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n".repeat(50);
+        while stream.write_all(interim.as_bytes()).is_ok() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
+    let read_timeout = Duration::from_millis(500);
+    let fixture = Fixture::new(Options { targets: vec![target], read_timeout, ..Options::default() });
+    let began = Instant::now();
+    let answer = fixture.talk("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    let last = answer.rfind("HTTP/1.1 ").map(|at| &answer[at..]).unwrap();
+    assert_eq!(status(last), "504");
+    assert!(answer.len() < 64 << 10, "{} bytes of them were passed on", answer.len());
+}
+
+#[test]
+fn a_request_that_comes_by_here_again_and_again_is_refused() {
+    let fixture = Fixture::new(Options { targets: vec![answering(OK)], ..Options::default() });
+    for (via, expected) in [
+        ("Via: 1.1 other\r\n", "200"),
+        // Once may be meant: a gateway before itself.
+        ("Via: 1.1 plimsoll-test\r\n", "200"),
+        ("Via: 1.1 plimsoll-test-2, 1.1 plimsoll-test-3\r\n", "200"),
+        ("Via: 1.1 plimsoll-test, 1.0 other, 2 plimsoll-test\r\n", "508"),
+        ("Via: 1.1 plimsoll-test\r\nVia: 1.1 plimsoll-test (again)\r\n", "508"),
+    ] {
+        let answer = fixture.talk(&format!("GET / HTTP/1.1\r\nHost: a\r\n{via}Connection: close\r\n\r\n"));
+        assert_eq!(status(&answer), expected, "{via}{answer}");
+    }
+}
+
+/// It cannot be told from one that has gone: both send a FIN and nothing else, and only bytes of an answer would tell.
+#[test]
+fn a_client_that_ends_its_side_before_it_is_answered_is_taken_for_gone() {
+    let (told, asked) = std::sync::mpsc::channel();
+    let target = serve(move |mut stream| {
+        read_until(&mut stream, "\r\n\r\n");
+        told.send(()).unwrap();
+        // Ends with the gateway's connection, not by an answer.
+        read_to_end(&mut stream);
+        told.send(()).unwrap();
+    });
+    let fixture = Fixture::new(Options { targets: vec![target], ..Options::default() });
+    let mut stream = fixture.connect();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    asked.recv_timeout(Duration::from_secs(10)).unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    asked.recv_timeout(Duration::from_secs(10)).unwrap();
+    assert_eq!(read_to_end(&mut stream), "");
+}

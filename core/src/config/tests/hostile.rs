@@ -41,6 +41,19 @@ proptest! {
 }
 
 #[test]
+fn a_mistake_is_told_in_one_line_whatever_is_quoted_in_it() {
+    let text = "services:\n- {name: a, \"b\\nERROR all is lost\\e[31m\": 1, port: \"1\\n2\"}\n";
+    let problems = read(text, &options(Source::File)).expect_err("an unknown field");
+    for problem in problems.list() {
+        let told = [problem.brief("file"), problem.render("file", "", false).trim_end().to_owned()];
+        // A help has a line of its own.
+        assert!(told[0].lines().count() == 1 && told[1].lines().count() <= 2, "{told:?}");
+        assert!(!told.concat().contains('\x1b'), "{told:?}");
+    }
+    assert!(problems.list().iter().any(|problem| problem.brief("file").contains(r"b\nERROR all is lost\u{1b}[31m")));
+}
+
+#[test]
 fn deep_nesting_and_bombs_end_in_a_problem() {
     let deep = |open: &str, close: &str, n: usize| format!("{}{}", open.repeat(n), close.repeat(n));
     let mut chain = String::from("_ignore:\n  - &x0 [a]\n");
