@@ -28,7 +28,7 @@ def markdown(data: dict, plot: Path | None) -> str:
     if plot:
         parts.append(f"![CPU per request and tails, relative to the best peer]({plot.name})\n")
     parts += [machine(data), cost(data, names), tails(data, names), calls_and_memory(data, names), idle(data, names),
-              shares(data, names), reloads(data), two_workers(data, names)]
+              shares(data, names), reloads(data), churn(data), two_workers(data, names)]
     return "\n".join(part for part in parts if part)
 
 
@@ -156,6 +156,19 @@ def reloads(data: dict) -> str:
     return (f"## Reloads (w9)\n\nPlimsoll with 1,000 routes at {result['rate']:,.0f} requests a second: alone, and while it "
             f"is given another document {made / data['seconds']:.0f} times a second, each taken after {takes:.0f} ms.\n\n"
             f"{table(['', 'alone', 'reloading', 'ratio'], rows)}")
+
+
+def churn(data: dict) -> str:
+    rounds = data["results"].get("churn", {}).get("churn")
+    if not rounds:
+        return ""
+    rows = []
+    for number in sorted({0, len(rounds) // 4, len(rounds) // 2, 3 * len(rounds) // 4, len(rounds) - 1}):
+        sums = [sum(one[key] for one in rounds[:number + 1]) for key in ("requests", "connections", "reloads")]
+        rows.append([*[f"{value:,}" for value in sums], f"{rounds[number]['memory_kib'] / 1024:.1f}"])
+    return ("## Memory under churn\n\nResident memory of Plimsoll, in MiB, after so many requests, so many of them on a "
+            f"connection of their own, and so many documents.\n\n"
+            f"{table(['requests', 'connections', 'reloads', 'memory'], rows)}")
 
 
 def two_workers(data: dict, names: list[str]) -> str:

@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import churn
 import idle
 import machine
 import origin
@@ -37,7 +38,7 @@ def measure(key: str, plan: Plan) -> dict:
     """All that is measured of a workload."""
     workload = WORKLOADS[key]
     names = able(plan.names, workload.setup)
-    if workload.kind == "reloads":
+    if workload.kind in ["reloads", "churn"]:
         names = [name for name in names if name == "plimsoll"]
     plan = replace(plan, names=names)
     behind = origin.start(workload.setup, plan.folder)
@@ -50,6 +51,8 @@ def measure(key: str, plan: Plan) -> dict:
                 proxies[name] = start(name, workload.setup, plan.folder)
             if workload.kind == "reloads":
                 return {"reloads": reloads.measure(workload, plan, proxies["plimsoll"])} if proxies else {}
+            if workload.kind == "churn":
+                return {"churn": churn.measure(workload, plan, proxies["plimsoll"])} if proxies else {}
             return usual(workload, plan, proxies)
         finally:
             machine.end([proxy.process for proxy in proxies.values()])

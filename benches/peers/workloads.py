@@ -29,7 +29,7 @@ class Workload:
     rate: float | None = None
     """Of latencies, a second; None: 70 % of what the slowest of Plimsoll and the peers can."""
     kind: str = "usual"
-    """`usual`, `shared cores`, or what is measured in another way: `idle`, `shares`, `reloads`."""
+    """`usual`, `shared cores`, or what is measured in another way: `idle`, `shares`, `reloads`, `churn`."""
     idle: int = 0
     """Connections that are open beside the busy ones."""
 
@@ -104,6 +104,7 @@ WORKLOADS = {
     "w9": Workload(f"{RELOADS_PER_SECOND} reloads a second of 1,000 routes, under w1", kind="reloads",
                    setup=Setup("1,000 routes", routes=(("", "/"), *many_routes(999))),
                    options=SMALL | {"connections": 64}),
+    "churn": Workload(f"requests, connections and {RELOADS_PER_SECOND} reloads a second, all the time", kind="churn"),
     "w10-one": shared_cores(1, 64),
     "w10": shared_cores(2, 64),
     "w10-16": shared_cores(2, 16),

@@ -41,7 +41,7 @@ fuzz_target!(|text: &[u8]| {
                 let kind = if model.is_synced() { ListKind::Periodic } else { ListKind::Gap };
                 let ticket = model.begin_list(kind);
                 if let Ok((items, _)) = parse_list::<ListItem>(json) {
-                    model.apply_list(ticket, &items, now_ms);
+                    model.apply_list(ticket, &items, now_ms, now_ms);
                 }
             }
             b'i' => {

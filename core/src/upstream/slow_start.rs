@@ -21,7 +21,7 @@ pub(super) struct SlowStart {
     steps: Box<[u32]>,
 }
 
-/// What a pool before knew of its usable targets; nothing of them where it had no slow start: they are old.
+/// What the pool before knew of its usable targets, which it keeps alive, so that an address means one of them.
 pub(super) type Before = FxHashMap<*const Target, Ticks>;
 
 impl SlowStart {
@@ -65,7 +65,7 @@ impl SlowStart {
     }
 }
 
-/// From 1 to [`STEPS`], in equal times.
+/// How many tenths of the time have passed, from 1: the first is given in advance.
 fn step(age: Ticks, over: Ticks) -> u32 {
     if age >= over {
         return STEPS;
