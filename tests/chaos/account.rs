@@ -155,6 +155,8 @@ impl Drop for Kill {
     }
 }
 
+/// The gateway had sent a head, as far as it knows: a reset overtakes what HTTP/2 still has in its queue.
+pub(crate) const RESET_BEFORE_HEAD: &str = "reset before its client had the head";
 /// Of a POST that was taken and not answered.
 pub(crate) const KILLED_WITH_IT: &str = "502: its replica was killed with it";
 
@@ -164,7 +166,7 @@ fn excuse(request: &Request, outcome: &Outcome, killed: bool) -> Option<&'static
         Outcome::Cut(..) if killed => Some("cut: its replica was killed"),
         Outcome::Answered(502, _) if killed && request.kind.is_post() => Some(KILLED_WITH_IT),
         Outcome::Answered(502, _) if killed && request.kind.is_long() => Some("cut before its client had the head"),
-        Outcome::None(_) if killed && request.kind == Kind::Http2Events => Some("cut before its client had the head"),
+        Outcome::None(_) if killed && request.kind == Kind::Http2Events => Some(RESET_BEFORE_HEAD),
         _ => None,
     }
 }
