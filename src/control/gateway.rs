@@ -12,7 +12,7 @@ use super::settings::Settings;
 use super::source::{Origin, Source, Surroundings};
 use super::sources::Sources;
 use super::view::View;
-use super::{ApplyError, StartError, limits, show, watch};
+use super::{ApplyError, StartError, limits, memory, show, watch};
 use crate::compile::{Compiler, Input};
 use crate::dns::{Resolve, SystemResolver};
 use crate::handover::{Handed, HandedListener};
@@ -187,7 +187,8 @@ impl Builder {
         };
         let inputs = Inputs { say: documents, handover, ping: pinged, facts: fresh, causes, names, stop: stop.clone() };
         let reconciler = tokio::spawn(Reconciler::new(parts).run(inputs));
-        let mut running = Running { handle: Handle { common }, server, stopped: stop, reconciler, follower: None };
+        let mut running =
+            Running { handle: Handle { common }, server, stopped: stop, reconciler, watching: Vec::new() };
         let applied = match said {
             None => running.handle.say(Ok((Source::File, text))).await.map(drop),
             Some(said) => running.handle.say_handed(said).await,
@@ -196,10 +197,7 @@ impl Builder {
             running.stop().await;
             return Err(error.into());
         }
-        if let Origin::File(path) = self.origin {
-            let followed = watch::follow(path.into(), Some(seen), running.handle.clone());
-            running.follower = Some(tokio::spawn(followed));
-        }
+        running.watch(self.origin, seen);
         Ok(running)
     }
 }
@@ -210,7 +208,8 @@ pub struct Running {
     server: Arc<Server>,
     stopped: CancellationToken,
     reconciler: JoinHandle<()>,
-    follower: Option<JoinHandle<()>>,
+    /// What is looked at of which nobody tells.
+    watching: Vec<JoinHandle<()>>,
 }
 
 impl Running {
@@ -260,6 +259,15 @@ impl Running {
         self.server.resume()
     }
 
+    /// From now on what the document's file says is followed, and memory is watched.
+    fn watch(&mut self, origin: Origin, seen: Arc<str>) {
+        if let Origin::File(path) = origin {
+            self.watching.push(tokio::spawn(watch::follow(path.into(), Some(seen), self.handle.clone())));
+        }
+        let memory = memory::watch(Arc::clone(&self.server), Arc::clone(self.handle.telemetry()));
+        self.watching.push(tokio::spawn(memory));
+    }
+
     fn leave(&self) {
         self.handle.common.leaving.store(true, Ordering::Relaxed);
         self.handle.common.changes.send_modify(|count| *count += 1);
@@ -268,9 +276,7 @@ impl Running {
     async fn stop(&mut self) {
         self.server.drain(Duration::ZERO).await;
         self.stopped.cancel();
-        if let Some(follower) = self.follower.take() {
-            follower.abort();
-        }
+        self.watching.drain(..).for_each(|task| task.abort());
         if (&mut self.reconciler).await.is_err() {
             tracing::error!("the control plane ended by a panic");
         }

@@ -29,6 +29,7 @@ mod retired;
 
 mod limits;
 mod listeners;
+mod memory;
 mod settings;
 
 mod show;

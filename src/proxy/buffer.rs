@@ -220,6 +220,13 @@ impl Buffers {
         }
     }
 
+    /// Lets go of what is not lent.
+    pub(crate) fn clear(&self) {
+        self.short.take();
+        self.long.take();
+        self.heads.take();
+    }
+
     /// Counts bytes that lie elsewhere among the lent ones, while [`Window::fill`] says so.
     #[must_use]
     pub(crate) fn window(&self, size: usize) -> Window {

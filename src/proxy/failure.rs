@@ -20,6 +20,8 @@ pub(crate) enum Failure {
     TooManyRequests(u32),
     /// As many bytes are buffered as may be.
     Overloaded,
+    /// Memory is short.
+    MemoryShort,
     /// TRACE or CONNECT.
     MethodNotAllowed,
     /// The host does not belong to this TLS connection.
@@ -75,8 +77,10 @@ pub(crate) struct Row {
     pub(crate) status: u16,
     /// What the client is told.
     pub(crate) message: &'static str,
-    /// `error` in the access log, and `reason` of metrics.
+    /// `error` in the access log, and `reason` of attempts' metrics.
     pub(crate) label: &'static str,
+    /// `reason` of the request's metric: the label, but where one of these has several causes.
+    pub(crate) reason: &'static str,
     /// What the request counts as.
     pub(crate) fault: Fault,
 }
@@ -93,13 +97,14 @@ pub(crate) enum Fault {
 }
 
 const fn row(status: u16, message: &'static str, label: &'static str, fault: Fault) -> Row {
-    Row { status, message, label, fault }
+    Row { status, message, label, reason: label, fault }
 }
 
 /// Kong's words for what a target does wrong.
 const INVALID_RESPONSE: &str = "An invalid response was received from the upstream server";
 const TIMING_OUT: &str = "The upstream server is timing out";
 const OVERLOADED: &str = "The service is overloaded";
+const OVERLOAD: Row = row(503, "The gateway is overloaded", "overload", Fault::Shed);
 const NO_PEER: &str = "failure to get a peer from the ring-balancer";
 
 impl Failure {
@@ -113,7 +118,8 @@ impl Failure {
             Self::ClientTimeout => row(408, "Request timeout", "client_timeout", Fault::Client),
             Self::ClientGone => row(499, "Client closed request", "client_gone", Fault::Client),
             Self::TooManyRequests(_) => row(429, "API rate limit exceeded", "rate_limited", Fault::Shed),
-            Self::Overloaded => row(503, "The gateway is overloaded", "overload", Fault::Shed),
+            Self::Overloaded => OVERLOAD,
+            Self::MemoryShort => Row { reason: "memory", ..OVERLOAD },
             Self::MethodNotAllowed => row(405, "Method not allowed", "method_not_allowed", Fault::Client),
             Self::Misdirected => row(421, "Misdirected request", "misdirected", Fault::Client),
             Self::Loop => row(508, "Loop detected", "loop", Fault::Client),

@@ -133,6 +133,11 @@ impl Pipes {
         }
     }
 
+    /// Closes those without bytes in them.
+    pub(crate) fn clear(&self) {
+        self.idle.take();
+    }
+
     fn open(&self) -> Option<Pipe> {
         if self.open.get() >= PIPES {
             return None;

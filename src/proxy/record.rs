@@ -93,9 +93,9 @@ impl Record {
             tracing::debug!(client = %client.printed, detail, "a message that http does not allow");
         }
         let row = self.failure.as_ref().map(Failure::row);
-        match row.map(|row| (row.fault, row.label)) {
-            Some((Fault::Lost, label)) => worker.telemetry.lost(upstream, label),
-            Some((Fault::Shed, label)) => worker.telemetry.shed(upstream, label),
+        match row.map(|row| (row.fault, row.reason)) {
+            Some((Fault::Lost, reason)) => worker.telemetry.lost(upstream, reason),
+            Some((Fault::Shed, reason)) => worker.telemetry.shed(upstream, reason),
             _ => {}
         }
         if worker.telemetry.logs() {

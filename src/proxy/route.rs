@@ -6,6 +6,7 @@ use crate::snapshot::Settings;
 use plimsoll_core::limits::Rate;
 use plimsoll_core::protocol::{BodyLength, Known, Method, RequestHead, uri};
 use plimsoll_core::router::{Ask, Fields};
+use std::sync::atomic::Ordering;
 
 /// The fields of a request's head, as the router asks for them.
 struct HeadFields<'a>(&'a RequestHead);
@@ -35,6 +36,9 @@ pub(crate) fn find(request: &mut Request) -> Result<(), Failure> {
     let limits = &snapshot.settings.limits;
     if worker.buffers.lent() as u64 > limits.buffered_bytes / u64::from(worker.workers) {
         return Err(Failure::Overloaded);
+    }
+    if worker.shared.memory_short.load(Ordering::Relaxed) {
+        return Err(Failure::MemoryShort);
     }
     if let (BodyLength::Length(length), Some(max)) = (head.body, limits.request_body)
         && length > max

@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) telemetry: Arc<Telemetry>,
     /// Whether the gateway drains: answers close their connections.
     pub(crate) draining: AtomicBool,
+    /// Whether memory is short: new requests are shed.
+    pub(crate) memory_short: AtomicBool,
     /// Whether nothing is accepted yet: another process does that.
     pub(crate) waiting: AtomicBool,
     /// Client connections, over all workers.
@@ -75,6 +77,7 @@ impl Shared {
             snapshot: ArcSwap::new(snapshot),
             telemetry,
             draining: AtomicBool::new(false),
+            memory_short: AtomicBool::new(false),
             waiting: AtomicBool::new(false),
             connections: AtomicU32::new(0),
             max_connections: AtomicU32::new(u32::MAX),
@@ -309,9 +312,7 @@ impl Worker {
     /// Closes idle connections to targets, since descriptors are short. Says so once a minute.
     pub(crate) fn make_room(&self) {
         const QUIET: u32 = 600;
-        self.idle.clear();
-        self.http2.clear_idle();
-        self.say_idle();
+        self.close_idle();
         let now = self.slots.tick();
         if self.warned.get().is_none_or(|warned| now.saturating_sub(warned) >= QUIET) {
             self.warned.set(Some(now));
@@ -319,6 +320,21 @@ impl Worker {
                 "file descriptors are short: idle connections to targets are closed; raise the limit of open files"
             );
         }
+    }
+
+    /// Gives back what is kept for later requests, since memory is short.
+    pub(crate) fn give_back(&self) {
+        self.close_idle();
+        self.buffers.clear();
+        self.pipes.clear();
+        self.requests.take();
+        self.responses.take();
+    }
+
+    fn close_idle(&self) {
+        self.idle.clear();
+        self.http2.clear_idle();
+        self.say_idle();
     }
 
     fn say_idle(&self) {

@@ -1,4 +1,4 @@
-//! What reaches a worker from other threads: rare things, through one bounded queue and two flags.
+//! What reaches a worker from other threads: rare things, through one bounded queue and a few flags.
 
 use crate::snapshot::Listener;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -32,6 +32,7 @@ struct Flags {
     notify: Notify,
     cut_off: AtomicBool,
     make_room: AtomicBool,
+    give_back: AtomicBool,
     release: AtomicBool,
     resume: AtomicBool,
     /// Milliseconds that a drain may take, plus one; 0: no drain.
@@ -62,6 +63,8 @@ pub(super) enum Mail {
     CutOff,
     /// Descriptors are short.
     MakeRoom,
+    /// Memory is short.
+    GiveBack,
     /// Accept nowhere any more, from now on.
     Release,
     /// Go on as before the release and the drain.
@@ -106,6 +109,12 @@ impl Post {
     /// Descriptors are short: idle connections to targets are to go.
     pub(super) fn make_room(&self) {
         self.flags.make_room.store(true, Ordering::Release);
+        self.flags.notify.notify_one();
+    }
+
+    /// Memory is short: what is kept for later is to go.
+    pub(super) fn give_back(&self) {
+        self.flags.give_back.store(true, Ordering::Release);
         self.flags.notify.notify_one();
     }
 
@@ -156,6 +165,9 @@ impl Mailbox {
             }
             if self.flags.make_room.swap(false, Ordering::AcqRel) {
                 return Mail::MakeRoom;
+            }
+            if self.flags.give_back.swap(false, Ordering::AcqRel) {
+                return Mail::GiveBack;
             }
             if self.flags.release.swap(false, Ordering::AcqRel) {
                 return Mail::Release;

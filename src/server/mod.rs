@@ -163,6 +163,15 @@ impl Server {
         self.posts.iter().for_each(Post::targets_cut_off);
     }
 
+    /// Memory is short: from now on new requests are shed, and what is kept for later ones is given back. `false`: it is so
+    /// no longer.
+    pub(crate) fn shed_for_memory(&self, short: bool) {
+        self.shared.memory_short.store(short, Ordering::Relaxed);
+        if short {
+            self.posts.iter().for_each(Post::give_back);
+        }
+    }
+
     /// The process that accepted instead is gone: goes on as before [`Self::release`] and [`Self::drain`]. `false`: it is too
     /// late, some worker has ended.
     pub(crate) fn resume(&self) -> bool {

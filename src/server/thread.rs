@@ -70,6 +70,7 @@ async fn run(context: Context) {
         match mailbox.next().await {
             Mail::CutOff => worker.slots.give_up_cut_off(),
             Mail::MakeRoom => worker.make_room(),
+            Mail::GiveBack => worker.give_back(),
             Mail::Command(Command::Listen { key, name, since, socket }) => {
                 let naming = Rc::new(accept::Naming::new(name, since));
                 let (worker, posts) = (Rc::clone(&worker), Arc::clone(&posts));
@@ -143,6 +144,7 @@ async fn drain(worker: &Rc<Worker>, posts: &Arc<[Post]>, mailbox: &mut Mailbox, 
         match timeout_at(next, mailbox.next()).await {
             Ok(Mail::CutOff) => worker.slots.give_up_cut_off(),
             Ok(Mail::MakeRoom) => worker.make_room(),
+            Ok(Mail::GiveBack) => worker.give_back(),
             Ok(Mail::Resume) => return Drained::Resumed,
             Ok(Mail::Command(Command::Connection { listener, stream, peer, port })) => {
                 passed_on(worker, posts, stream, |stream| Accepted { listener, stream, peer, port });

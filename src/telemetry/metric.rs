@@ -74,7 +74,11 @@ families! {
     LOST: Counter "plimsoll_requests_lost_total" ["upstream", "reason"]
         "Requests that the gateway or the pool failed: 502, 504, no target, an answer cut after its head.";
     SHED: Counter "plimsoll_requests_shed_total" ["upstream", "reason"]
-        "Requests refused on purpose: queue full, hold full, limits, overload.";
+        "Requests refused on purpose: queue full, hold full, limits, overload, memory.";
+    MEMORY_LIMIT: Gauge "plimsoll_memory_limit_bytes" []
+        "Memory that the gateway's cgroup may use; only where there is a limit.";
+    MEMORY_USED: Gauge "plimsoll_memory_used_bytes" []
+        "Memory that the cgroup uses of that, without pages of files, which the kernel takes back.";
     CONFIG_GENERATION: Gauge "plimsoll_config_generation" [] "Number of the snapshot that is served.";
     HANDOVER_FAILURES: Counter "plimsoll_handover_failures_total" [] "Times that a new process could not take over (USR2).";
     CONFIG_RELOAD_OK: Gauge "plimsoll_config_last_reload_successful" [] "Whether the last reload was applied.";

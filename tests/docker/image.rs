@@ -12,7 +12,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// Builds the Dockerfile's stage for a binary built outside, and gives the image's name.
-async fn image(lab: &Lab) -> String {
+pub(crate) async fn image(lab: &Lab) -> String {
     let binary = tokio::task::spawn_blocking(|| build_static("plimsoll")).await.expect("the build ran");
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::copy(&binary, folder.path().join("plimsoll")).expect("the binary");
@@ -28,8 +28,8 @@ fn engine_group(lab: &Lab) -> u32 {
     std::fs::metadata(&lab.engine.socket).expect("the engine's socket").gid()
 }
 
-async fn published(lab: &Lab, container: &str) -> SocketAddr {
-    let ports = lab.engine.run(&format!("port {container} 8000/tcp")).await;
+pub(crate) async fn published(lab: &Lab, container: &str, port: u16) -> SocketAddr {
+    let ports = lab.engine.run(&format!("port {container} {port}/tcp")).await;
     ports.lines().next().and_then(|line| line.parse().ok()).expect("a published port")
 }
 
@@ -62,7 +62,7 @@ async fn the_image_serves_as_nobody_is_healthy_and_ends_in_good_order() {
         lab.engine.run(&format!("inspect -f {{{{.State.Health.Status}}}} {name}")).await == "healthy"
     })
     .await;
-    let address = published(&lab, &name).await;
+    let address = published(&lab, &name, 8000).await;
     let load = Load::new(address, "web.test", "web").start();
     load.go_on(Duration::from_secs(2)).await;
     let report = load.stop().await;
@@ -95,7 +95,7 @@ async fn the_compose_example_serves() {
     let project = lab.id.clone();
     let _down = Down { engine: lab.engine.clone(), project: &project };
     compose(&["up", "-d", "--no-build"]);
-    let address = published(&lab, &format!("{project}_gateway_1")).await;
+    let address = published(&lab, &format!("{project}_gateway_1"), 8000).await;
     let mut replicas = std::collections::BTreeSet::new();
     eventually(FOLLOWS, "answers of three replicas", async || {
         let request = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";

@@ -8,6 +8,7 @@
 mod adapter;
 mod engine_restart;
 mod image;
+mod memory;
 mod networks;
 mod one_replica;
 mod phoenix;

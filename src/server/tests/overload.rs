@@ -2,7 +2,7 @@
 
 use super::fixture::{Fixture, Options, answering, read_to_end, read_until, serve};
 use plimsoll_core::upstream::WaitLimits;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -172,4 +172,39 @@ fn a_repeat_waits_for_a_target_that_has_not_failed_it() {
     assert!(read_to_end(&mut served).ends_with("hi"));
     assert!(read_to_end(&mut repeated).ends_with("hi"));
     assert_eq!(tries.load(Ordering::SeqCst), 1, "never again where it failed");
+}
+
+#[test]
+fn while_memory_is_short_new_requests_are_shed_and_those_under_way_go_on() {
+    let (target, go) = told();
+    let fixture = Fixture::new(Options { targets: vec![target], ..Options::default() });
+    let mut served = asked(&fixture);
+    until("the first", || fixture.upstream.inflight() == 1);
+    fixture.server.shed_for_memory(true);
+    let shed = fixture.talk(GET);
+    assert!(shed.starts_with("HTTP/1.1 503 ") && shed.contains("Retry-After: 1\r\n"), "{shed}");
+    assert!(shed.contains("The gateway is overloaded"), "{shed}");
+    fixture.until_metric("plimsoll_requests_shed_total{upstream=\"\",reason=\"memory\"}", 1.0);
+    go.send(()).unwrap();
+    assert!(read_to_end(&mut served).ends_with("hi"));
+    fixture.server.shed_for_memory(false);
+    go.send(()).unwrap();
+    assert!(fixture.talk(GET).ends_with("hi"));
+}
+
+#[test]
+fn when_memory_gets_short_idle_connections_to_targets_are_closed() {
+    let (sender, closed) = mpsc::channel();
+    let target = serve(move |mut stream| {
+        read_until(&mut stream, "\r\n\r\n");
+        stream.write_all(OK.as_bytes()).unwrap();
+        sender.send(stream.read(&mut [0]).unwrap()).unwrap();
+    });
+    let fixture = Fixture::new(Options { targets: vec![target], ..Options::default() });
+    assert!(fixture.talk(GET).ends_with("hi"));
+    // Again, since a client may have its answer before the connection is put aside.
+    until("the end of the idle connection", || {
+        fixture.server.shed_for_memory(true);
+        closed.recv_timeout(Duration::from_millis(50)) == Ok(0)
+    });
 }

@@ -1,9 +1,10 @@
 //! The sample in a container. `sample` serves; `sample health` is its HEALTHCHECK; `sample sick` and `sample well` turn that
-//! off and on. Settings come from the environment:
+//! off and on; `sample hold` reads numbers, one a line, and holds so many MiB of memory until its input ends. Settings come from the environment:
 //! `PORT` (8000), `SERVICE` (web), `REPLICA` (the host name), `LINGER_MS` (500), `START_MS` (0: listen at once),
 //! `RECORD` (no folder: POSTs are not recorded).
 
 use plimsoll_sample::{Options, serve};
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,7 +22,11 @@ async fn main() -> std::io::Result<ExitCode> {
         stop.send_replace(true);
     });
     let port = number("PORT", 8000);
-    if let Some(path) = std::env::args().nth(1) {
+    let command = std::env::args().nth(1);
+    if command.as_deref() == Some("hold") {
+        return hold();
+    }
+    if let Some(path) = command {
         return ask(port, &path).await;
     }
     tokio::time::sleep(Duration::from_millis(number("START_MS", 0))).await;
@@ -43,6 +48,18 @@ async fn ask(port: u64, path: &str) -> std::io::Result<ExitCode> {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await?;
     Ok(if answer.starts_with(b"HTTP/1.1 200") { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn hold() -> std::io::Result<ExitCode> {
+    let mut held = Vec::new();
+    for line in std::io::stdin().lines() {
+        let wanted = line?.trim().parse().map_err(std::io::Error::other)?;
+        // Written to, or the kernel gives none.
+        held.resize_with(wanted, || std::hint::black_box(vec![1_u8; 1 << 20]));
+        writeln!(std::io::stdout(), "{wanted}")?;
+    }
+    drop(held);
+    Ok(ExitCode::SUCCESS)
 }
 
 fn text(name: &str, otherwise: &str) -> String {
