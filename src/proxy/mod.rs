@@ -32,6 +32,7 @@ mod passing;
 mod pipe;
 mod trailers;
 
+mod allocator;
 mod answer;
 
 pub(crate) mod http1;

@@ -329,6 +329,7 @@ impl Worker {
         self.pipes.clear();
         self.requests.take();
         self.responses.take();
+        super::allocator::give_back();
     }
 
     fn close_idle(&self) {

@@ -163,8 +163,8 @@ impl Server {
         self.posts.iter().for_each(Post::targets_cut_off);
     }
 
-    /// Memory is short: from now on new requests are shed, and what is kept for later ones is given back. `false`: it is so
-    /// no longer.
+    /// Memory is short: from now on new requests are shed, and what is kept for later ones at this moment is given back.
+    /// `false`: it is so no longer.
     pub(crate) fn shed_for_memory(&self, short: bool) {
         self.shared.memory_short.store(short, Ordering::Relaxed);
         if short {

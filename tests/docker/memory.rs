@@ -17,7 +17,9 @@ const MIB: u64 = 1 << 20;
 /// Large enough that a tenth of it is more than what comes within a second here.
 const LIMIT: u64 = 256 * MIB;
 
-/// Between two MiB.
+/// For a container to be filled by many clients.
+const LONG: Duration = Duration::from_secs(60);
+/// Between two MiB: some tens of them a second could fill what is left before it is looked at.
 const STEP: Duration = Duration::from_millis(100);
 
 /// A gateway in a container with a memory limit.
@@ -29,7 +31,7 @@ struct Limited {
 }
 
 impl Limited {
-    async fn start(lab: Lab) -> Self {
+    async fn start(lab: Lab, limit: u64) -> Self {
         let replica = lab.replica("web", "one", "").await;
         let inspected = format!("inspect -f {{{{.NetworkSettings.IPAddress}}}} {}", replica.name);
         let target = lab.engine.run(&inspected).await;
@@ -45,7 +47,7 @@ impl Limited {
         let (image, name, id) = (image(&lab).await, lab.name("gateway"), &lab.id);
         lab.engine
             .run(&format!(
-                "run -d --name {name} -l test.run={id} --memory {LIMIT} --memory-swap {LIMIT} --no-healthcheck \
+                "run -d --name {name} -l test.run={id} --memory {limit} --memory-swap {limit} --no-healthcheck \
                  -p 127.0.0.1::8000 -p 127.0.0.1::8100 -v {}:/etc/plimsoll:ro -v {}:/sample:ro {image}",
                 folder.path().display(),
                 holder.display()
@@ -63,6 +65,18 @@ impl Limited {
 
     async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         metrics::value(&ask(self.status, "/metrics").await?.text(), name, labels)
+    }
+
+    /// Waits until it does, and sees that it said so and never died.
+    async fn serves_again(&self) {
+        until(FOLLOWS, "requests to be served again", async || {
+            self.get().await.is_some_and(|answer| answer.status == 200)
+        })
+        .await;
+        assert_eq!(self.told("memory is nearly used up").await, 1);
+        assert_eq!(self.told("there is memory again").await, 1);
+        let died = format!("inspect -f {{{{.State.OOMKilled}}}},{{{{.State.Running}}}} {}", self.name);
+        assert_eq!(self.lab.engine.run(&died).await, "false,true");
     }
 
     /// How many lines of its log have these words.
@@ -117,7 +131,7 @@ impl Holder {
 #[tokio::test]
 async fn near_the_containers_memory_limit_new_requests_are_shed_until_there_is_room_again() {
     let Some(lab) = lab().await else { return };
-    let limited = Limited::start(lab).await;
+    let limited = Limited::start(lab, LIMIT).await;
     let limit =
         eventually(FOLLOWS, "the limit", async || limited.metric("plimsoll_memory_limit_bytes", &[]).await).await;
     #[expect(clippy::cast_precision_loss, reason = "a round number")]
@@ -155,12 +169,27 @@ async fn near_the_containers_memory_limit_new_requests_are_shed_until_there_is_r
     assert_eq!(tunnel.read_exact(1).await.expect("its echo"), b"b");
 
     holder.end().await;
-    until(FOLLOWS, "requests to be served again", async || {
-        limited.get().await.is_some_and(|answer| answer.status == 200)
+    limited.serves_again().await;
+}
+
+#[tokio::test]
+async fn what_the_gateway_itself_took_is_given_back_and_it_serves_again() {
+    let Some(lab) = lab().await else { return };
+    let limited = Limited::start(lab, 96 * MIB).await;
+    let mut clients = Vec::new();
+    eventually(LONG, "a request that is shed", async || {
+        // Who asks for much and does not read has a buffer filled.
+        let mut client = Wire::connect(limited.http).await.expect("a connection");
+        client.send("GET /bytes?n=8000000&seed=1 HTTP/1.1\r\nHost: web.test\r\n\r\n").await.expect("open");
+        clients.push(client);
+        tokio::time::sleep(STEP / 4).await;
+        if clients.len() % 16 > 0 {
+            return None;
+        }
+        limited.get().await.filter(|answer| answer.status == 503)
     })
     .await;
-    assert_eq!(limited.told("memory is nearly used up").await, 1);
-    assert_eq!(limited.told("there is memory again").await, 1);
-    let died = "inspect -f {{.State.OOMKilled}},{{.RestartCount}},{{.State.Running}} ";
-    assert_eq!(limited.lab.engine.run(&format!("{died}{}", limited.name)).await, "false,0,true");
+    assert!(limited.metric("plimsoll_requests_shed_total", &[("reason", "memory")]).await >= Some(1.0));
+    drop(clients);
+    limited.serves_again().await;
 }

@@ -37,23 +37,23 @@ pub(super) async fn watch(server: Arc<Server>, telemetry: Arc<Telemetry>) {
         let Ok((back, memory)) = looking.await else { return };
         groups = back;
         show(memory, &telemetry);
+        let Memory { used, limit } = memory.unwrap_or_default();
         match shedding.look(memory) {
-            Some(true) => {
-                let Memory { used, limit } = memory.unwrap_or_default();
-                tracing::error!(
-                    used,
-                    limit,
-                    "memory is nearly used up: new requests are answered 503 until less than {END_PERCENT} % of the \
-                     cgroup's limit is in use; raise the limit, or lower limits.buffered_bytes and limits.connections"
-                );
-                server.shed_for_memory(true);
-            }
+            Some(true) => tracing::error!(
+                used,
+                limit,
+                "memory is nearly used up: new requests are answered 503 until less than {END_PERCENT} % of the cgroup's \
+                 limit is in use; raise the limit, or lower limits.buffered_bytes and limits.connections"
+            ),
             Some(false) => {
                 server.shed_for_memory(false);
-                let Memory { used, limit } = memory.unwrap_or_default();
                 tracing::info!(used, limit, "there is memory again: requests are served");
             }
             None => {}
+        }
+        if shedding.0 {
+            // At every look: what ends meanwhile can be given back, too.
+            server.shed_for_memory(true);
         }
     }
 }
