@@ -190,8 +190,8 @@ impl Race<'_> {
                 Poll::Ready(Err(error)) => {
                     let failure = failure_of(&error);
                     if failure == Failure::Overloaded {
-                        // Those who come next find what this worker's idle connections held.
-                        self.worker.make_room();
+                        // Those who come next find what idle connections held.
+                        self.worker.want_room();
                     }
                     self.failed(index, &failure);
                     last = Some(failure);

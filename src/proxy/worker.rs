@@ -49,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) max_descriptors: AtomicU32,
     /// Idle connections to targets, as workers said at their last ticks.
     idle_to_targets: AtomicU32,
+    /// How often a worker wanted descriptors that others' idle connections may hold.
+    room_wanted: AtomicU32,
     /// Client connections by client, where their number is limited: no more entries than connections.
     per_client: DashMap<ClientKey, u32>,
     /// What clients have taken of their allowances of requests.
@@ -83,6 +85,7 @@ impl Shared {
             max_connections: AtomicU32::new(u32::MAX),
             max_descriptors: AtomicU32::new(u32::MAX),
             idle_to_targets: AtomicU32::new(0),
+            room_wanted: AtomicU32::new(0),
             per_client: DashMap::new(),
             clients: Clients::default(),
             refusals: Refusals::default(),
@@ -181,6 +184,8 @@ pub(crate) struct Worker {
     moment: Cell<(u64, u64)>,
     /// Of `Shared::idle_to_targets`.
     idle_said: Cell<u32>,
+    /// Of `Shared::room_wanted`.
+    room_given: Cell<u32>,
     /// The tick at which it last said that descriptors are short.
     warned: Cell<Option<u32>>,
     snapshot: RefCell<LocalSnapshot>,
@@ -211,6 +216,7 @@ impl Worker {
             date: RefCell::default(),
             moment: Cell::new(moment),
             idle_said: Cell::new(0),
+            room_given: Cell::new(0),
             warned: Cell::new(None),
             snapshot: RefCell::new(snapshot),
             requests: RefCell::default(),
@@ -309,6 +315,13 @@ impl Worker {
         (limit / u32::from(self.workers)).max(1) as usize
     }
 
+    /// No descriptor was left: closes idle connections to targets, and has other workers do so at their next ticks.
+    pub(crate) fn want_room(&self) {
+        let wanted = self.shared.room_wanted.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        self.room_given.set(wanted);
+        self.make_room();
+    }
+
     /// Closes idle connections to targets, since descriptors are short. Says so once a minute.
     pub(crate) fn make_room(&self) {
         const QUIET: u32 = 600;
@@ -349,6 +362,10 @@ impl Worker {
         self.slots.sweep();
         let tick = self.slots.tick();
         self.idle.sweep(tick);
+        let wanted = self.shared.room_wanted.load(Ordering::Relaxed);
+        if self.room_given.replace(wanted) != wanted {
+            self.make_room();
+        }
         self.say_idle();
         let idle = self.slots.after(self.snapshot().settings.timeouts.upstream_idle);
         self.http2.sweep(idle.saturating_sub(tick));

@@ -107,7 +107,11 @@ async fn when_descriptors_run_out_for_connections_to_targets_the_request_is_shed
     let count = |status: u16| statuses.iter().filter(|&&have| have == status).count();
     assert_eq!(count(200) + count(503), 250, "{statuses:?}");
     assert!(count(200) > 50 && count(503) > 50, "{statuses:?}");
-    assert_eq!(ask(clients.get_mut(..20).expect("some of them")).await, [200; 20], "and later all is well again");
+    // One worker may have none of the connections, and gets what the other's idle ones hold at its next tick.
+    until(Duration::from_secs(10), "all to be well again", async || {
+        ask(clients.get_mut(..20).expect("some of them")).await == [200; 20]
+    })
+    .await;
 }
 
 #[tokio::test]

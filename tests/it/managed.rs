@@ -46,6 +46,20 @@ impl Manager {
         })
         .await
     }
+
+    /// Messages with each of these lines, in any order.
+    async fn hears_all(&self, lines: &[&str]) {
+        let mut missing = lines.to_vec();
+        until(LIMIT, &format!("{lines:?}"), async || {
+            let mut buffer = [0; 4096];
+            if let Ok(length) = self.socket.recv(&mut buffer) {
+                let message = String::from_utf8_lossy(&buffer[..length]);
+                missing.retain(|line| !message.lines().any(|one| one == *line));
+            }
+            missing.is_empty()
+        })
+        .await;
+    }
 }
 
 #[tokio::test]
@@ -64,8 +78,8 @@ async fn the_service_manager_is_told_of_start_reload_hand_over_and_end() {
     assert!(reloading.contains("\nMONOTONIC_USEC="), "{reloading}");
     manager.hears("READY=1").await;
     gateway.replace(LIMIT).await;
-    manager.hears(&format!("MAINPID={}", gateway.pid())).await;
-    manager.hears("READY=1").await;
+    // Told by two processes, in either order.
+    manager.hears_all(&[&format!("MAINPID={}", gateway.pid()), "READY=1"]).await;
     manager.hears("WATCHDOG=1").await;
     gateway.signal(Signal::TERM);
     manager.hears("STOPPING=1").await;
