@@ -6,6 +6,7 @@ use crate::manager::{Assigned, Door, Wanted, assign, given, tell, tell_reloading
 use plimsoll_core::config::{AdminAddress, Document};
 use std::path::Path;
 use std::time::Duration;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 /// Between two looks at whether it is ready.
@@ -63,8 +64,43 @@ pub(super) async fn tell_stopping() {
     tell("STOPPING=1\nSTATUS=draining".to_owned()).await;
 }
 
-/// Another process is the service from now on.
-pub(super) async fn tell_replaced(pid: u32) {
+/// The service manager is told of the new process once that has lived for a while: it believes nobody but the main process,
+/// and ends the service with it.
+pub(super) struct Announcing {
+    now: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Announcing {
+    /// After so long; until then it is told of this process, as before.
+    pub(super) fn of(pid: u32, told: Told, after: Duration) -> Self {
+        let (now, wait) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            drop(tokio::time::timeout(after, wait).await);
+            drop(told);
+            tell_replaced(pid).await;
+        });
+        Self { now, task }
+    }
+
+    /// This process ends.
+    pub(super) async fn at_once(self) {
+        drop(self.now);
+        drop(self.task.await);
+    }
+
+    /// The new process has died, and this one serves.
+    pub(super) async fn take_back(self) {
+        if self.task.is_finished() {
+            tell_replaced(std::process::id()).await;
+        } else {
+            self.task.abort();
+        }
+    }
+}
+
+/// That process is the service from now on.
+async fn tell_replaced(pid: u32) {
     tell(format!("MAINPID={pid}")).await;
 }
 

@@ -1,9 +1,9 @@
 //! `plimsoll run`: serve, until told to stop.
 
-use super::managed::{Told, reload, tell_replaced, tell_stopping};
+use super::managed::{Announcing, Told, reload, tell_stopping};
 use super::serve::{Origin, Serving, start};
 use super::source::{find, load};
-use super::upgrade::{Heir, Others, Upgrades, brief, could_serve, give_way, hand_over, take_over};
+use super::upgrade::{Heir, Others, STAYS, Upgrades, brief, could_serve, give_way, hand_over, take_over};
 use super::{Command, Failure};
 use crate::handover::{Handed, Predecessor};
 use crate::telemetry::log;
@@ -73,11 +73,10 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
                 return Ok(());
             }
             End::Replaced(heir) => {
-                drop(told);
                 if let Some(old) = &old {
                     old.left().await;
                 }
-                let Some(back) = replaced(serving, heir, &mut signals).await else { return Ok(()) };
+                let Some(back) = replaced(serving, heir, told, &mut signals).await else { return Ok(()) };
                 serving = back;
             }
         }
@@ -98,9 +97,9 @@ async fn stop(serving: Serving, stop: &mut Stop) {
 }
 
 /// Gives way, drains, and ends; at once if told to twice. What serves again comes back: the new process died.
-async fn replaced(mut serving: Serving, heir: Heir, signals: &mut Signals) -> Option<Serving> {
+async fn replaced(mut serving: Serving, heir: Heir, told: Told, signals: &mut Signals) -> Option<Serving> {
     tracing::info!("draining");
-    tell_replaced(heir.process.pid()).await;
+    let announcing = Announcing::of(heir.process.pid(), told, STAYS);
     let Signals { stop: told, reload, reopen, upgrade } = signals;
     // Who was replaced was not told to stop yet.
     let mut left = 2_u32;
@@ -116,11 +115,15 @@ async fn replaced(mut serving: Serving, heir: Heir, signals: &mut Signals) -> Op
             stop(serving, told).await;
             return None;
         }
-        tell_replaced(std::process::id()).await;
+        announcing.take_back().await;
         return Some(serving);
     }
+    let ended = async {
+        announcing.at_once().await;
+        serving.end().await;
+    };
     tokio::select! {
-        () = serving.end() => tracing::info!("stopped"),
+        () = ended => tracing::info!("stopped"),
         () = told_times(told, &mut left) => tell_at_once(),
     }
     None
@@ -182,7 +185,8 @@ async fn serve(serving: &Serving, upgrades: &Upgrades, signals: &mut Signals) ->
                     if let Some(new) = new {
                         if reopened.get() {
                             // It may have opened the one that was moved away.
-                            new.process.signal(rustix::process::Signal::USR1);
+                            // Where it has ended already, this process's files are open.
+                            let _ended = new.process.signal(rustix::process::Signal::USR1);
                         }
                         return End::Replaced(new);
                     }

@@ -21,7 +21,7 @@ const PREPARE: Duration = Duration::from_secs(30);
 const REPLICAS: Duration = Duration::from_secs(8);
 
 /// What the old process stays for at least, to go on where the new one dies of its first requests.
-const STAYS: Duration = Duration::from_secs(2);
+pub(super) const STAYS: Duration = Duration::from_secs(2);
 
 /// Upgrades of this process: one at a time.
 pub(super) struct Upgrades {
@@ -89,7 +89,14 @@ async fn pass_on(handle: &Handle, heir: &Successor, others: Others<'_>) {
                 Passed::USR1
             }
         };
-        heir.signal(signal);
+        if !heir.signal(signal) {
+            match signal {
+                Passed::HUP => handle.miss_a_reload(),
+                _ => tracing::warn!(?signal, "a signal reached nobody: the new process has just ended"),
+            }
+            // That is about to be found out, and then this is over.
+            std::future::pending::<()>().await;
+        }
     }
 }
 

@@ -86,7 +86,7 @@ impl Handle {
         let text = tokio::task::spawn_blocking(move || origin.text()).await.map_err(|_| ApplyError::Internal)?;
         let applied = self.say(text.map(|text| (Source::File, text))).await;
         if matches!(applied, Err(ApplyError::HandingOver)) {
-            self.common.handing.missed.notify_one();
+            self.miss_a_reload();
         }
         applied
     }

@@ -9,7 +9,7 @@ use crate::handover::{Handed, HandedDocument, HandedTarget};
 use plimsoll_core::config::Document;
 use plimsoll_core::health::Checker;
 use plimsoll_core::model::Cause;
-use plimsoll_core::upstream::Target;
+use plimsoll_core::upstream::{Target, TargetIndex};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -59,6 +59,11 @@ impl Handle {
         self.common.handing.missed.notified().await;
     }
 
+    /// Who was to read the document again cannot: whoever serves next does.
+    pub(crate) fn miss_a_reload(&self) {
+        self.common.handing.missed.notify_one();
+    }
+
     /// What is known of targets at this moment, which stays so as long as `Frozen` lives.
     pub(crate) fn targets(&self, _frozen: &Frozen) -> Vec<HandedTarget> {
         let mut told = self.common.handing.told.lock();
@@ -66,8 +71,11 @@ impl Handle {
         let view = self.view();
         let mut targets = Vec::new();
         for upstream in &view.upstreams {
-            for member in upstream.pool().targets() {
-                targets.push(tell(&upstream.id.to_string(), &member.target));
+            let pool = upstream.pool();
+            for (index, member) in (0..).map(TargetIndex).zip(pool.targets()) {
+                let is_usable = pool.usable().iter().any(|usable| usable.index == index);
+                let is_free = member.target.causes().without(pool.ignored()).is_empty();
+                targets.push(tell(&upstream.id.to_string(), &member.target, is_usable && is_free));
             }
         }
         targets
@@ -94,7 +102,8 @@ impl Handle {
     /// An upstream of which another process had something to pick, and of which this one has nothing.
     pub(crate) fn lacking(&self, targets: &[HandedTarget]) -> Option<Arc<str>> {
         let well = |told: &HandedTarget| told.ready && !told.refused && told.unhealthy.is_none();
-        let served = |id: &str| targets.iter().any(|told| told.upstream == id && well(told));
+        let pickable = |told: &HandedTarget| told.pickable.unwrap_or_else(|| well(told));
+        let served = |id: &str| targets.iter().any(|told| told.upstream == id && pickable(told));
         let view = self.view();
         let mut empty = view.upstreams.iter().filter(|upstream| upstream.pool().usable().is_empty());
         empty.find(|upstream| served(&upstream.id.to_string())).map(|upstream| Arc::clone(&upstream.name))
@@ -115,7 +124,7 @@ impl Handle {
     }
 }
 
-fn tell(upstream: &str, target: &Target) -> HandedTarget {
+fn tell(upstream: &str, target: &Target, pickable: bool) -> HandedTarget {
     let causes = target.causes();
     let unhealthy = target.counters().unhealthy.map(|checker| match checker {
         Checker::Active => "active",
@@ -129,6 +138,7 @@ fn tell(upstream: &str, target: &Target) -> HandedTarget {
         unhealthy: unhealthy.map(str::to_owned),
         ready: !causes.has(Cause::Starting),
         refused: causes.has(Cause::Refused),
+        pickable: Some(pickable),
     }
 }
 

@@ -78,6 +78,8 @@ pub(crate) struct HandedTarget {
     pub(crate) ready: bool,
     /// Whether it refused a connection.
     pub(crate) refused: bool,
+    /// Whether requests could go to it. Processes that do not say so yet leave it to the rest.
+    pub(crate) pickable: Option<bool>,
 }
 
 /// [`Handed`] without the sockets, which come after it in the same order.

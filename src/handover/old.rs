@@ -161,17 +161,18 @@ impl Successor {
         }
     }
 
-    /// Passes a signal on to it.
-    pub(crate) fn signal(&self, signal: Signal) {
+    /// Passes a signal on to it; false where it has ended.
+    pub(crate) fn signal(&self, signal: Signal) -> bool {
         let mut child = self.child.lock();
         // The number of one that has ended may be another's by now.
         if !matches!(child.try_wait(), Ok(None)) {
-            return;
+            return false;
         }
         let told = Pid::from_raw(child.id().cast_signed()).map_or(Ok(()), |pid| kill_process(pid, signal));
-        if let Err(error) = told {
+        if let Err(error) = &told {
             tracing::debug!(%error, "the new process could not be told");
         }
+        told.is_ok()
     }
 
     async fn say(&self, say: impl FnOnce(&Wire) -> io::Result<()> + Send + 'static) -> Result<(), HandoverError> {

@@ -43,6 +43,9 @@ pub(crate) trait ClientSide {
     /// The next part of the request's body; `None` when it is complete. `large`: much at once, where much is left.
     fn poll_part(&mut self, cx: &mut Context<'_>, worker: &Worker, large: bool) -> Poll<Result<Option<Part>, Failure>>;
 
+    /// Whether what is left of the body, or some of it, might be had without a copy.
+    fn may_pipe(&self) -> bool;
+
     /// As [`Self::poll_part`], without a copy. `None`: what comes next is to be had by that only.
     fn poll_pipe(&mut self, cx: &mut Context<'_>, worker: &Worker) -> Option<Poll<Result<Pipe, Failure>>>;
 
@@ -72,7 +75,7 @@ pub(crate) struct Upload {
     taken: u64,
     /// Bytes that may be taken.
     max: Option<u64>,
-    /// The target takes pipes.
+    /// The target takes pipes, and the client's side gives them.
     piped: bool,
 }
 
@@ -150,12 +153,14 @@ impl Upload {
         worker: &Worker,
         client: &mut C,
     ) -> Option<Poll<Result<Pipe, Failure>>> {
-        self.piped = true;
+        self.piped = client.may_pipe();
         if self.complete || self.ended || self.at < self.kept.len() {
             return None;
         }
-        let polled = client.poll_pipe(cx, worker)?;
-        Some(polled.map(|pipe| pipe.and_then(|pipe| self.count(pipe.len()).map(|()| pipe))))
+        let polled = client.poll_pipe(cx, worker);
+        // None to be had: then in large pieces.
+        self.piped &= polled.is_some();
+        Some(polled?.map(|pipe| pipe.and_then(|pipe| self.count(pipe.len()).map(|()| pipe))))
     }
 
     fn count(&mut self, length: usize) -> Result<(), Failure> {

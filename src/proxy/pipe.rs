@@ -12,8 +12,10 @@ use tokio::net::TcpStream;
 
 /// A body of which less is left than this is copied: two more system calls would cost as much.
 pub(crate) const WORTHWHILE: u64 = 16 << 10;
-/// What a pipe holds at the most. A kernel that grants less (`pipe-user-pages-soft`) is only slower.
+/// What a pipe holds at the most.
 const CAPACITY: usize = 256 << 10;
+/// Ticks after which a pipe that nobody used is closed, and after which it is tried again to make one that was refused.
+const IDLE: u32 = 100;
 /// Pipes of a worker. Bodies beyond that are copied through buffers: slow clients would each keep one from others.
 const PIPES: usize = 16;
 
@@ -102,21 +104,66 @@ impl Pipe {
 /// The pipes of a worker, made when they are first needed.
 pub(crate) struct Pipes {
     idle: RefCell<Vec<Pipe>>,
+    /// The fewest that were idle since [`Self::sweep`] closed some: so many are too many.
+    spare: Cell<usize>,
     open: Rc<Cell<usize>>,
     lent: Rc<Cell<usize>>,
+    refused: Cell<Refused>,
+    swept: Cell<u32>,
+}
+
+/// Why pipes are not to be had.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Refused {
+    Not,
+    /// There was none of the right size, a while ago.
+    Now,
+    /// This process may not use them: a sandbox, most likely.
+    Always,
 }
 
 impl Pipes {
     /// Counts what they hold in `lent`.
     #[must_use]
     pub(super) fn new(lent: Rc<Cell<usize>>) -> Self {
-        Self { idle: RefCell::default(), open: Rc::default(), lent }
+        let (refused, swept, spare) = (Cell::new(Refused::Not), Cell::new(0), Cell::new(0));
+        Self { idle: RefCell::default(), spare, open: Rc::default(), lent, refused, swept }
+    }
+
+    /// Descriptors of idle ones.
+    pub(crate) fn idle_descriptors(&self) -> usize {
+        self.idle.borrow().len() * 2
+    }
+
+    /// Once a tick: closes those that were not needed for a while.
+    pub(crate) fn sweep(&self, tick: u32) {
+        if tick.saturating_sub(self.swept.get()) < IDLE {
+            return;
+        }
+        self.swept.set(tick);
+        if self.refused.get() == Refused::Now {
+            self.refused.set(Refused::Not);
+        }
+        let mut idle = self.idle.borrow_mut();
+        let kept = idle.len() - self.spare.get().min(idle.len());
+        idle.truncate(kept);
+        self.spare.set(kept);
     }
 
     /// What has arrived of a body, `max` bytes at the most, in a pipe. `None`: no pipe is to be had, and it is to be copied.
     pub(crate) fn poll_take(&self, cx: &mut Context<'_>, tcp: &TcpStream, max: u64) -> Option<Poll<io::Result<Pipe>>> {
-        let mut pipe = self.idle.borrow_mut().pop().or_else(|| self.open())?;
+        if self.refused.get() == Refused::Always {
+            return None;
+        }
+        let mut pipe = self.taken().or_else(|| self.open())?;
         let filled = pipe.poll_fill(cx, tcp, max);
+        if let Poll::Ready(Err(error)) = &filled
+            && is_refused(error)
+        {
+            tracing::warn!(%error, "long bodies are copied: this process may not splice");
+            self.refused.set(Refused::Always);
+            return None;
+        }
         if matches!(filled, Poll::Ready(Ok(count)) if count > 0) {
             pipe.loan.set(true);
             return Some(Poll::Ready(Ok(pipe)));
@@ -138,19 +185,40 @@ impl Pipes {
         self.idle.take();
     }
 
+    fn taken(&self) -> Option<Pipe> {
+        let mut idle = self.idle.borrow_mut();
+        let pipe = idle.pop();
+        self.spare.set(self.spare.get().min(idle.len()));
+        pipe
+    }
+
     fn open(&self) -> Option<Pipe> {
-        if self.open.get() >= PIPES {
+        if self.open.get() >= PIPES || self.refused.get() != Refused::Not {
             return None;
         }
-        let (from, into) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).ok()?;
-        // Refused where the user has many pages in pipes already: a smaller pipe does as well.
-        if let Err(error) = fcntl_setpipe_size(&into, CAPACITY) {
-            tracing::debug!(%error, "a pipe is smaller than it could be");
-        }
+        let made = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)
+            .and_then(|(from, into)| fcntl_setpipe_size(&into, CAPACITY).map(|_| (from, into)));
+        let (from, into) = match made {
+            Ok(ends) => ends,
+            // No descriptor; or the user has many pages in pipes already (`pipe-user-pages-soft`), and a small pipe would take
+            // many more system calls than a copy.
+            Err(error) => {
+                tracing::debug!(%error, "long bodies are copied: there is no pipe for them");
+                self.refused.set(Refused::Now);
+                return None;
+            }
+        };
         self.open.set(self.open.get() + 1);
         let loan = Loan { open: Rc::clone(&self.open), lent: Rc::clone(&self.lent), is_lent: false };
         Some(Pipe { from, into, len: 0, loan, _descriptors: [Counted::new(), Counted::new()] })
     }
+}
+
+/// Whether `splice` is refused to this process, rather than failed on this connection.
+fn is_refused(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let refusals = [Errno::PERM, Errno::NOSYS, Errno::INVAL, Errno::ACCESS];
+    error.raw_os_error().is_some_and(|raw| refusals.contains(&Errno::from_raw_os_error(raw)))
 }
 
 #[cfg(test)]
@@ -184,6 +252,45 @@ mod tests {
             to.read_exact(&mut read).await.unwrap();
             assert_eq!((&read, pipes.lent.get(), pipes.open.get()), (round, 0, 1));
         }
+    }
+
+    #[tokio::test]
+    async fn pipes_that_nobody_needs_are_closed_after_a_while() {
+        let pipes = Pipes::new(Rc::default());
+        let (mut from, into) = pair().await;
+        let mut taken = Vec::new();
+        for _ in 0..3 {
+            from.write_all(b"some").await.unwrap();
+            taken.push(take(&pipes, &into).await.unwrap());
+        }
+        for mut pipe in taken {
+            poll_fn(|cx| pipe.poll_drain(cx, &into)).await.unwrap();
+            pipes.put(pipe);
+        }
+        pipes.sweep(IDLE);
+        assert_eq!(pipes.idle_descriptors(), 6, "they were in use");
+        from.write_all(b"more").await.unwrap();
+        let mut pipe = take(&pipes, &into).await.unwrap();
+        poll_fn(|cx| pipe.poll_drain(cx, &into)).await.unwrap();
+        pipes.put(pipe);
+        pipes.sweep(IDLE + 1);
+        assert_eq!(pipes.idle_descriptors(), 6, "not a while yet");
+        pipes.sweep(2 * IDLE);
+        assert_eq!((pipes.idle_descriptors(), pipes.open.get()), (2, 1), "one is needed at a time");
+    }
+
+    #[tokio::test]
+    async fn where_no_pipe_is_granted_bodies_are_copied_for_a_while() {
+        let pipes = Pipes::new(Rc::default());
+        let (_from, into) = pair().await;
+        pipes.refused.set(Refused::Now);
+        let is_none = || poll_fn(|cx| Poll::Ready(pipes.poll_take(cx, &into, 1).is_none()));
+        assert!(is_none().await);
+        pipes.sweep(IDLE);
+        assert!(!is_none().await, "it is tried again");
+        pipes.refused.set(Refused::Always);
+        pipes.sweep(2 * IDLE);
+        assert!(is_none().await, "what a sandbox forbids is not");
     }
 
     #[tokio::test]

@@ -47,7 +47,7 @@ pub(crate) struct Shared {
     pub(crate) max_connections: AtomicU32,
     /// Client connections and those to targets together that are allowed.
     pub(crate) max_descriptors: AtomicU32,
-    /// Idle connections to targets, as workers said at their last ticks.
+    /// Descriptors of idle connections to targets, and of idle pipes, as workers said at their last ticks.
     idle_to_targets: AtomicU32,
     /// How often a worker wanted descriptors that others' idle connections may hold.
     room_wanted: AtomicU32,
@@ -339,7 +339,6 @@ impl Worker {
     pub(crate) fn give_back(&self) {
         self.close_idle();
         self.buffers.clear();
-        self.pipes.clear();
         self.requests.take();
         self.responses.take();
         super::allocator::give_back();
@@ -348,11 +347,12 @@ impl Worker {
     fn close_idle(&self) {
         self.idle.clear();
         self.http2.clear_idle();
+        self.pipes.clear();
         self.say_idle();
     }
 
     fn say_idle(&self) {
-        let now = u32::try_from(self.idle.len()).unwrap_or(u32::MAX);
+        let now = u32::try_from(self.idle.len() + self.pipes.idle_descriptors()).unwrap_or(u32::MAX);
         let before = self.idle_said.replace(now);
         self.shared.idle_to_targets.fetch_add(now.wrapping_sub(before), Ordering::Relaxed);
     }
@@ -362,6 +362,7 @@ impl Worker {
         self.slots.sweep();
         let tick = self.slots.tick();
         self.idle.sweep(tick);
+        self.pipes.sweep(tick);
         let wanted = self.shared.room_wanted.load(Ordering::Relaxed);
         if self.room_given.replace(wanted) != wanted {
             self.make_room();

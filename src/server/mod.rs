@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use thread::Course;
 
 /// Between two looks at whether the workers have ended.
 const ENDED_LOOK: Duration = Duration::from_millis(5);
@@ -42,6 +43,7 @@ pub(crate) struct ServerOptions {
 pub(crate) struct Server {
     shared: Arc<Shared>,
     posts: Arc<[Post]>,
+    course: Arc<Course>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     keys: AtomicU32,
 }
@@ -68,7 +70,7 @@ impl Server {
         let workers = options.workers.max(1);
         let (posts, boxes): (Vec<Post>, Vec<Mailbox>) = (0..workers).map(|_| mailbox::mailbox()).unzip();
         let posts: Arc<[Post]> = posts.into();
-        let mut threads = Vec::new();
+        let (course, mut threads) = (Arc::<Course>::default(), Vec::new());
         for (index, mailbox) in (0..workers).zip(boxes) {
             let context = thread::Context {
                 index,
@@ -76,10 +78,11 @@ impl Server {
                 shared: Arc::clone(&shared),
                 posts: Arc::clone(&posts),
                 mailbox,
+                course: Arc::clone(&course),
             };
             threads.push(thread::spawn(context)?);
         }
-        Ok(Self { shared, posts, threads: Mutex::new(threads), keys: AtomicU32::new(0) })
+        Ok(Self { shared, posts, course, threads: Mutex::new(threads), keys: AtomicU32::new(0) })
     }
 
     /// Binds an address for all workers, beside those of `ours` that it overlaps. They accept there as soon as a snapshot
@@ -175,9 +178,12 @@ impl Server {
     /// The process that accepted instead is gone: goes on as before [`Self::release`] and [`Self::drain`]. `false`: it is too
     /// late, some worker has ended.
     pub(crate) fn resume(&self) -> bool {
+        if self.threads.lock().iter().any(JoinHandle::is_finished) || !self.course.resumes() {
+            return false;
+        }
         self.shared.draining.store(false, Ordering::Relaxed);
         self.posts.iter().for_each(Post::resume);
-        !self.threads.lock().iter().any(JoinHandle::is_finished)
+        true
     }
 
     /// Answers from now on close their connections; ends when the last connection has, or after `within`.
@@ -187,6 +193,7 @@ impl Server {
 
     /// As [`Self::drain`]. Where what comes back is dropped, the drain goes on.
     pub(crate) async fn drain_and_stay(&self, how: Drain) {
+        self.course.begin();
         self.shared.draining.store(true, Ordering::Relaxed);
         self.posts.iter().for_each(|post| post.drain(how));
         let mut looks = tokio::time::interval(ENDED_LOOK);

@@ -11,6 +11,7 @@ use std::io;
 use std::net::TcpStream as StdStream;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -29,6 +30,38 @@ pub(super) struct Context {
     pub(super) shared: Arc<Shared>,
     pub(super) posts: Arc<[Post]>,
     pub(super) mailbox: Mailbox,
+    pub(super) course: Arc<Course>,
+}
+
+/// How far a drain is: it is taken back for all workers, or for none.
+#[derive(Debug, Default)]
+pub(super) struct Course(AtomicU8);
+
+impl Course {
+    const DRAINING: u8 = 0;
+    const ENDING: u8 = 1;
+    const RESUMED: u8 = 2;
+
+    /// A drain begins.
+    pub(super) fn begin(&self) {
+        self.0.store(Self::DRAINING, Ordering::SeqCst);
+    }
+
+    /// A worker is about to end; false: it is to go on instead, and is told so.
+    fn ends(&self) -> bool {
+        self.becomes(Self::ENDING)
+    }
+
+    /// All workers are to go on; false: one has ended, or is about to.
+    pub(super) fn resumes(&self) -> bool {
+        self.becomes(Self::RESUMED)
+    }
+
+    /// Whoever comes first decides.
+    fn becomes(&self, next: u8) -> bool {
+        let came = self.0.compare_exchange(Self::DRAINING, next, Ordering::SeqCst, Ordering::SeqCst);
+        came.is_ok() || came == Err(next)
+    }
 }
 
 /// Starts a worker.
@@ -62,7 +95,7 @@ fn pin(index: u16) -> rustix::io::Result<()> {
 }
 
 async fn run(context: Context) {
-    let Context { index, options, shared, posts, mut mailbox } = context;
+    let Context { index, options, shared, posts, mut mailbox, course } = context;
     let worker = Rc::new(Worker::new(index, options.workers, shared, options.seed ^ (u64::from(index) << 48)));
     drop(tokio::task::spawn_local(tick(Rc::clone(&worker))));
     let mut listening: FxHashMap<Key, Vec<Rc<accept::Naming>>> = FxHashMap::default();
@@ -91,7 +124,7 @@ async fn run(context: Context) {
             Mail::Command(Command::Connection { listener, stream, peer, port }) => {
                 passed_on(&worker, &posts, stream, |stream| Accepted { listener, stream, peer, port });
             }
-            Mail::Drain(how) => match drain(&worker, &posts, &mut mailbox, how).await {
+            Mail::Drain(how) => match drain(&worker, (&posts, &course), &mut mailbox, how).await {
                 Drained::Ended => return,
                 Drained::Resumed => listening.values().flatten().for_each(|naming| naming.resume()),
             },
@@ -131,7 +164,12 @@ enum Drained {
 
 /// Ends when no connection is left on any worker, at the latest after `within`. Accepting goes on: what comes is answered, and
 /// closed. A worker that left before the others would reset what waits in its socket's queue.
-async fn drain(worker: &Rc<Worker>, posts: &Arc<[Post]>, mailbox: &mut Mailbox, how: Drain) -> Drained {
+async fn drain(
+    worker: &Rc<Worker>,
+    (posts, course): (&Arc<[Post]>, &Course),
+    mailbox: &mut Mailbox,
+    how: Drain,
+) -> Drained {
     let began = Instant::now();
     let (end, stay) = (began + how.within, began + how.stay.min(how.within));
     worker.slots.drain(Role::Http2);
@@ -149,7 +187,7 @@ async fn drain(worker: &Rc<Worker>, posts: &Arc<[Post]>, mailbox: &mut Mailbox, 
             Ok(Mail::Command(Command::Connection { listener, stream, peer, port })) => {
                 passed_on(worker, posts, stream, |stream| Accepted { listener, stream, peer, port });
             }
-            Err(_) if none_left || Instant::now() >= end => break,
+            Err(_) if (none_left || Instant::now() >= end) && course.ends() => break,
             Ok(_) | Err(_) => {}
         }
         // Again and again: a client that was told of a connection that lives on is idle only once it has read its answer.
@@ -164,4 +202,19 @@ async fn drain(worker: &Rc<Worker>, posts: &Arc<[Post]>, mailbox: &mut Mailbox, 
         sleep_until(Instant::now() + CUT_GRACE).await;
     }
     Drained::Ended
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drain_is_taken_back_for_all_workers_or_for_none() {
+        let course = Course::default();
+        assert!(course.ends() && course.ends(), "the second worker, too");
+        assert!(!course.resumes(), "one has ended");
+        course.begin();
+        assert!(course.resumes() && course.resumes());
+        assert!(!course.ends(), "it is to go on");
+    }
 }

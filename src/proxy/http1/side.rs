@@ -42,6 +42,8 @@ pub(crate) struct Http1Side<'c> {
     interim: Vec<u8>,
     interim_at: usize,
     interim_left: usize,
+    /// A target's `100 Continue` was passed on.
+    continued: bool,
 }
 
 impl<'c> Http1Side<'c> {
@@ -62,6 +64,7 @@ impl<'c> Http1Side<'c> {
             interim: Vec::new(),
             interim_at: 0,
             interim_left: INTERIM_MAX,
+            continued: false,
         }
     }
 
@@ -147,6 +150,10 @@ impl ClientSide for Http1Side<'_> {
         }
     }
 
+    fn may_pipe(&self) -> bool {
+        matches!((&self.reading, &*self.stream), (Reading::Length(_), Stream::Plain(_)))
+    }
+
     fn poll_pipe(&mut self, cx: &mut Context<'_>, worker: &Worker) -> Option<Poll<Result<Pipe, Failure>>> {
         let (Reading::Length(left), Stream::Plain(tcp)) = (&self.reading, &*self.stream) else { return None };
         let left = *left;
@@ -161,7 +168,9 @@ impl ClientSide for Http1Side<'_> {
     }
 
     fn interim(&mut self, head: &ResponseHead) {
-        if self.version != Version::Http11 || self.interim_left == 0 {
+        // A client may wait for a first 100, however many others came before it.
+        let goes_on = head.status == 100 && !std::mem::replace(&mut self.continued, true);
+        if self.version != Version::Http11 || (self.interim_left == 0 && !goes_on) {
             return;
         }
         let forward = ForwardResponse {

@@ -156,7 +156,8 @@ impl Serving<'_> {
             return answer.send_reset(Reason::REFUSED_STREAM);
         }
         self.requests = self.requests.saturating_add(1);
-        if self.streams.are_given_up(self.requests) {
+        // A trusted proxy's connection carries many clients'.
+        if self.streams.are_given_up(now) && !self.client.trusted {
             tracing::debug!(client = %self.client.printed, "a client gives up what it asks for: it is ended");
             return self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
         }

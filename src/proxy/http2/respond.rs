@@ -6,6 +6,7 @@ use super::side::Http2Side;
 use crate::connect::poll_room;
 use crate::proxy::attempt::Answered;
 use crate::proxy::body::Part;
+use crate::proxy::buffer::Window;
 use crate::proxy::failure::Failure;
 use crate::proxy::passing::{Passing, Waits};
 use crate::proxy::request::Request;
@@ -39,7 +40,7 @@ pub(super) async fn respond(
         request.detach();
     }
     let passing = Passing::new((&worker, slot), exchange, request, side, service.read_timeout);
-    let mut sending = Sending { passing, part: None, last: ended };
+    let mut sending = Sending { passing, part: None, waiting: None, last: ended };
     poll_fn(|cx| sending.poll(cx)).await?;
     sending.passing.exchange.finish(&worker, in_flight.target(), profile);
     Ok(())
@@ -50,6 +51,8 @@ struct Sending<'a> {
     passing: Passing<'a, Http2Side>,
     /// What is to be sent next.
     part: Option<Part>,
+    /// Counts the part, where it is a copy that waits for a window.
+    waiting: Option<Window>,
     /// Nothing follows it.
     last: bool,
 }
@@ -104,6 +107,7 @@ impl Sending<'_> {
             self.passing.side.stream()?.send_data(piece, end).map_err(|_| Failure::ClientGone)?;
             self.passing.went_on();
         }
+        self.waiting = None;
         Poll::Ready(Ok(()))
     }
 
@@ -112,8 +116,12 @@ impl Sending<'_> {
     fn give_back(&mut self) {
         let sparse = |part: &mut Part| matches!(part, Part::Buffer(buffer) if buffer.is_sparse());
         if let Some(Part::Buffer(buffer)) = self.part.take_if(sparse) {
+            let buffers = &self.passing.worker.buffers;
+            let waiting = buffers.window(buffer.len());
+            waiting.fill(true);
+            self.waiting = Some(waiting);
             self.part = Some(Part::Bytes(Bytes::copy_from_slice(buffer.data())));
-            self.passing.worker.buffers.put(buffer);
+            buffers.put(buffer);
         }
     }
 

@@ -26,6 +26,8 @@ pub(super) struct Http2Side {
     /// Once the answer has begun.
     stream: Option<SendStream<Piece>>,
     interim_left: usize,
+    /// A target's `100 Continue` was passed on.
+    continued: bool,
 }
 
 impl Http2Side {
@@ -35,7 +37,7 @@ impl Http2Side {
         let window = worker.buffers.window(window as usize);
         let body = (!body.is_end_stream()).then_some(body);
         window.fill(body.is_some());
-        Self { body, window, answer, stream: None, interim_left: INTERIM_MAX }
+        Self { body, window, answer, stream: None, interim_left: INTERIM_MAX, continued: false }
     }
 
     /// Begins the answer, or gives all of it.
@@ -117,6 +119,10 @@ impl ClientSide for Http2Side {
         }
     }
 
+    fn may_pipe(&self) -> bool {
+        false
+    }
+
     fn poll_pipe(&mut self, _cx: &mut Context<'_>, _worker: &Worker) -> Option<Poll<Result<Pipe, Failure>>> {
         None
     }
@@ -124,8 +130,12 @@ impl ClientSide for Http2Side {
     fn interim(&mut self, head: &ResponseHead) {
         let mut interim = Response::new(());
         let size = head::write_interim(head, &mut interim);
+        // A client may wait for a first 100, however many others came before it.
+        let goes_on = head.status == 100 && !std::mem::replace(&mut self.continued, true);
         if let Some(left) = self.interim_left.checked_sub(size) {
             self.interim_left = left;
+            self.send_interim(interim);
+        } else if goes_on {
             self.send_interim(interim);
         }
     }

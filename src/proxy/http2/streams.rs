@@ -4,10 +4,13 @@ use crate::proxy::worker::Worker;
 use std::cell::Cell;
 use std::rc::Rc;
 
-/// Requests that a client may give up as soon as they have begun, where it gives up more than it lets be answered. Each costs
+/// Requests that a client may give up as soon as they have begun within [`SPAN`], where it gives up more than it lets be
+/// answered: a connection may live for days, and many of its requests be given up by and by, for good reasons. Each costs
 /// a target a request and a connection, and the client two short frames (CVE-2023-44487); `h2` itself counts only those that
 /// it has not yet handed over.
 const GIVEN_UP_MAX: u32 = 200;
+/// Ticks over which that is counted.
+const SPAN: u32 = 100;
 /// Ticks: who gives up later had waited, and has a reason.
 const GIVEN_UP_AT_ONCE: u32 = 10;
 
@@ -16,7 +19,10 @@ pub(super) struct Streams {
     open: Cell<usize>,
     /// Tick at which one began or ended last.
     last: Cell<u32>,
-    /// How many their client gave up at once, before they were answered.
+    /// Tick at which the present span began, how many there were in it, and how many of them their client gave up at once,
+    /// before they were answered.
+    since: Cell<u32>,
+    asked: Cell<u32>,
     given_up: Cell<u32>,
 }
 
@@ -24,7 +30,8 @@ impl Streams {
     /// None yet, at this tick.
     #[must_use]
     pub(super) fn new(now: u32) -> Rc<Self> {
-        Rc::new(Self { open: Cell::new(0), last: Cell::new(now), given_up: Cell::new(0) })
+        let (asked, given_up) = Default::default();
+        Rc::new(Self { open: Cell::new(0), last: Cell::new(now), since: Cell::new(now), asked, given_up })
     }
 
     /// Whether any is under way.
@@ -39,11 +46,17 @@ impl Streams {
         self.last.get()
     }
 
-    /// Whether the client gives up most of what it asks for, of so many.
+    /// Another one is asked for: whether the client gives up most of them.
     #[must_use]
-    pub(super) fn are_given_up(&self, requests: u32) -> bool {
+    pub(super) fn are_given_up(&self, now: u32) -> bool {
+        if now.saturating_sub(self.since.get()) >= SPAN {
+            self.since.set(now);
+            self.asked.set(0);
+            self.given_up.set(0);
+        }
+        self.asked.set(self.asked.get().saturating_add(1));
         let given_up = self.given_up.get();
-        given_up > GIVEN_UP_MAX && given_up > requests / 2
+        given_up > GIVEN_UP_MAX && given_up > self.asked.get() / 2
     }
 }
 
@@ -77,5 +90,42 @@ impl Drop for Counted {
     fn drop(&mut self) {
         self.streams.open.set(self.streams.open.get().saturating_sub(1));
         self.streams.last.set(self.worker.slots.tick());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Requests until the client is ended; each is given up at once, `each` of them a tick.
+    fn ended_after(each: u32, ticks: u32) -> Option<u32> {
+        let streams = Streams::new(1);
+        let mut asked = 0;
+        for now in 1..ticks {
+            for _ in 0..each {
+                asked += 1;
+                if streams.are_given_up(now) {
+                    return Some(asked);
+                }
+                streams.given_up.set(streams.given_up.get() + 1);
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn who_gives_up_much_in_a_short_time_is_ended_and_who_does_so_by_and_by_is_not() {
+        assert_eq!(ended_after(100, 1000), Some(GIVEN_UP_MAX + 2));
+        assert_eq!(ended_after(3, 1000), Some(GIVEN_UP_MAX + 2));
+        assert_eq!(ended_after(2, 100_000), None, "twenty a second");
+    }
+
+    #[test]
+    fn who_lets_most_be_answered_is_not_ended() {
+        let streams = Streams::new(1);
+        for request in 0..10_000 {
+            assert!(!streams.are_given_up(1), "request {request}");
+            streams.given_up.set(streams.given_up.get() + u32::from(request % 5 < 2));
+        }
     }
 }

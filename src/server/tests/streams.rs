@@ -272,6 +272,41 @@ async fn bodies_that_wait_in_http_2_windows_count_as_buffered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn short_answers_that_wait_for_a_window_count_as_buffered() {
+    const LENGTH: usize = 15 << 10;
+    let target = serve(|mut stream| {
+        read_until(&mut stream, "\r\n\r\n");
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\nConnection: close\r\n\r\n");
+        stream.write_all(&[head.into_bytes(), vec![b'x'; LENGTH]].concat()).unwrap();
+    });
+    // Two workers: each may hold 150 KiB, which eleven such answers go past, though not one of them keeps a buffer.
+    let limits = Limits { buffered_bytes: 300 << 10, ..Limits::default() };
+    let fixture = Fixture::new(Options { targets: vec![target], limits, ..Options::default() });
+    let mut builder = client::Builder::new();
+    builder.initial_window_size(0);
+    let (mut sender, _ended) = client(fixture.address, &builder).await;
+    let mut waiting = Vec::new();
+    let refused = async {
+        for _ in 0..30 {
+            let (answer, _) = sender.send_request(get(), true).unwrap();
+            let answer = answer.await.unwrap();
+            if answer.status() == 503 {
+                return true;
+            }
+            waiting.push(answer);
+        }
+        false
+    };
+    assert!(refused.await, "thirty answers wait, and another is asked for");
+    assert!((6..30).contains(&waiting.len()), "{} wait", waiting.len());
+    // With them, what they held is free again.
+    drop(waiting);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let (answer, _) = sender.send_request(get(), true).unwrap();
+    assert_eq!(answer.await.unwrap().status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_idle_connection_is_told_that_it_ends_and_one_with_a_stream_is_not_idle() {
     let slow = serve(|mut stream| {
         read_until(&mut stream, "\r\n\r\n");
