@@ -92,7 +92,7 @@ async fn one_process_after_another_takes_over_and_nothing_is_lost() {
 #[tokio::test]
 async fn what_nobody_could_pick_before_keeps_no_new_process_from_serving() {
     let (on, off) = (Target::answering("on").await, Target::answering("off").await);
-    let unpickable = format!("- {{name: off, targets: [{{target: \"{}\", weight: 0}}]}}\n", off.address);
+    let unpickable = format!("- {{name: unpickable, targets: [{{target: \"{}\", weight: 0}}]}}\n", off.address);
     let mut gateway = start(Path::new(BINARY), document("", &(web(&[&on], "") + &unpickable))).await;
     gateway.replace(LIMIT).await;
     assert_eq!(status(&gateway, "web.test").await, 200);

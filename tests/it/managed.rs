@@ -8,10 +8,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixDatagram;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
+use tokio::net::UnixDatagram;
 use tokio::process::Command;
+use tokio::sync::mpsc;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_plimsoll");
 const LIMIT: Duration = Duration::from_secs(30);
@@ -22,9 +23,9 @@ async fn status(address: SocketAddr, host: &str) -> Option<u16> {
     Some(wire.answer(false).await.ok()?.status)
 }
 
-/// What a service manager hears.
+/// What a service manager hears. It reads all the time, as one does: ten datagrams fill a socket, and then nobody is heard.
 struct Manager {
-    socket: UnixDatagram,
+    heard: mpsc::UnboundedReceiver<String>,
     folder: tempfile::TempDir,
 }
 
@@ -32,39 +33,43 @@ impl Manager {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let socket = UnixDatagram::bind(folder.path().join("notify")).expect("a socket");
-        socket.set_nonblocking(true).expect("it can be asked");
-        Self { socket, folder }
+        let (hears, heard) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            let mut buffer = [0; 4096];
+            while let Ok(length) = socket.recv(&mut buffer).await {
+                let message = String::from_utf8_lossy(buffer.get(..length).unwrap_or_default()).into_owned();
+                if hears.send(message).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { heard, folder }
     }
 
     /// The next message with this line; those before it are passed over.
-    async fn hears(&self, line: &str) -> String {
-        eventually(LIMIT, line, async || {
-            let mut buffer = [0; 4096];
-            let length = self.socket.recv(&mut buffer).ok()?;
-            let message = String::from_utf8_lossy(&buffer[..length]).into_owned();
-            message.lines().any(|one| one == line).then_some(message)
-        })
-        .await
+    async fn hears(&mut self, line: &str) -> String {
+        self.hears_all(&[line]).await
     }
 
-    /// Messages with each of these lines, in any order.
-    async fn hears_all(&self, lines: &[&str]) {
+    /// Messages with each of these lines, in any order; the last of them.
+    async fn hears_all(&mut self, lines: &[&str]) -> String {
         let mut missing = lines.to_vec();
-        until(LIMIT, &format!("{lines:?}"), async || {
-            let mut buffer = [0; 4096];
-            if let Ok(length) = self.socket.recv(&mut buffer) {
-                let message = String::from_utf8_lossy(&buffer[..length]);
+        let hearing = async {
+            loop {
+                let message = self.heard.recv().await.expect("somebody listens");
                 missing.retain(|line| !message.lines().any(|one| one == *line));
+                if missing.is_empty() {
+                    return message;
+                }
             }
-            missing.is_empty()
-        })
-        .await;
+        };
+        tokio::time::timeout(LIMIT, hearing).await.unwrap_or_else(|_| panic!("waited in vain for {lines:?}"))
     }
 }
 
 #[tokio::test]
 async fn the_service_manager_is_told_of_start_reload_hand_over_and_end() {
-    let manager = Manager::new();
+    let mut manager = Manager::new();
     let mut command = Command::new(BINARY);
     command.env("NOTIFY_SOCKET", manager.folder.path().join("notify")).env("WATCHDOG_USEC", "200000");
     command.stdin(Stdio::null());
@@ -78,7 +83,7 @@ async fn the_service_manager_is_told_of_start_reload_hand_over_and_end() {
     assert!(reloading.contains("\nMONOTONIC_USEC="), "{reloading}");
     manager.hears("READY=1").await;
     gateway.replace(LIMIT).await;
-    // Told by two processes, in either order.
+    // The new process is announced once it has lived for a while.
     manager.hears_all(&[&format!("MAINPID={}", gateway.pid()), "READY=1"]).await;
     manager.hears("WATCHDOG=1").await;
     gateway.signal(Signal::TERM);
