@@ -2,14 +2,14 @@
 
 use super::managed::{Announcing, Told, reload, tell_stopping};
 use super::serve::{Origin, Serving, start};
-use super::source::{find, load};
+use super::source::find;
 use super::upgrade::{Heir, Others, STAYS, Upgrades, brief, could_serve, give_way, hand_over, take_over};
 use super::{Command, Failure};
-use crate::handover::{Handed, Predecessor};
+use crate::handover::Predecessor;
 use crate::telemetry::log;
 use anyhow::{Context, anyhow};
 use clap::{Args, FromArgMatches};
-use plimsoll_core::config::Log;
+use plimsoll_core::config::{Document, Log};
 use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -150,9 +150,10 @@ async fn begin(args: RunArgs, old: Option<&Predecessor>) -> Result<Serving, Fail
     let handed_file = handed.as_mut().and_then(|handed| handed.file.take());
     let file = args.config.or(handed_file).or_else(find);
     let origin = file.map_or_else(|| Origin::Text(BUILT_IN.into()), Origin::File);
-    let settings = log_settings(&origin, handed.as_ref())?;
+    let document = origin.document(handed.as_ref());
+    let settings = log_settings(document.as_ref().ok());
     let log = log::init(&settings.level, settings.json).map_err(|error| anyhow!(error))?;
-    let serving = start(origin, Some(log), handed).await?;
+    let serving = start(origin, &document?, Some(log), handed).await?;
     if let Some(old) = old {
         could_serve(&serving, old).await?;
     }
@@ -235,14 +236,9 @@ async fn others(hangup: &mut Signal, reopen: &mut Signal, mut meanwhile: Option<
     }
 }
 
-/// How the log looks, as the document says; a document with mistakes has the default, since they are told by who reads it next.
-fn log_settings(origin: &Origin, handed: Option<&Handed>) -> Result<Log, Failure> {
-    let document = match (origin, handed) {
-        (_, Some(_)) => origin.document(handed).ok(),
-        (Origin::File(path), None) => load(path)?.read.ok().map(|read| read.document),
-        (Origin::Text(_), None) => None,
-    };
-    Ok(document.and_then(|document| document.gateway).map(|gateway| gateway.log).unwrap_or_default())
+/// How the log looks, as the document says; without one, or with mistakes in it, the default.
+fn log_settings(document: Option<&Document>) -> Log {
+    document.and_then(|document| document.gateway.as_ref()).map(|gateway| gateway.log.clone()).unwrap_or_default()
 }
 
 /// What the process can be told by signals.

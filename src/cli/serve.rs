@@ -65,16 +65,23 @@ enum Answering {
 
 /// Starts it; returns when the document is served. Where another process hands over, nobody is served before
 /// [`Serving::open_doors`] and [`Handle::accept`].
-pub(super) async fn start(origin: Origin, log: Option<LogHandle>, handed: Option<Handed>) -> Result<Serving, Failure> {
-    let document = origin.document(handed.as_ref())?;
+///
+/// `document` is what [`Origin::document`] says.
+pub(super) async fn start(
+    origin: Origin,
+    document: &Document,
+    log: Option<LogHandle>,
+    handed: Option<Handed>,
+) -> Result<Serving, Failure> {
     let is_handed = handed.is_some();
     let mut handed = handed.unwrap_or_default();
-    let given = if is_handed { Assigned::default() } else { managed::sockets(&document, &origin.folder())? };
+    let given = if is_handed { Assigned::default() } else { managed::sockets(document, &origin.folder())? };
     let doors = given.doors.into_iter();
     handed.doors.extend(doors.map(|(address, socket)| HandedDoor { address, given: true, socket }));
     // Before anything is started: an address that is taken is said at once.
-    let gateway = document.gateway.unwrap_or_default();
-    let doors = Doors::open_or_take(&gateway, &origin.folder(), &mut handed).await.map_err(open_failure)?;
+    let none = config::Gateway::default();
+    let gateway = document.gateway.as_ref().unwrap_or(&none);
+    let doors = Doors::open_or_take(gateway, &origin.folder(), &mut handed).await.map_err(open_failure)?;
     let mut builder = Gateway::builder().doors(doors.admin.into_iter().chain(doors.status));
     if let Some(log) = log {
         builder = builder.log(log);

@@ -37,6 +37,8 @@ pub(super) struct Said {
     pub(super) text: Arc<str>,
     /// What one from the network may say. `None`: what the running document allows.
     pub(super) rules: Option<Rules>,
+    /// The document, where it has been read already: a large one takes its time.
+    pub(super) read: Option<Arc<config::Read>>,
 }
 
 /// What a document from the network may say.
@@ -116,7 +118,10 @@ pub(super) fn read_document(mut said: Said, running: Option<&Known>, folder: Pat
         None => config::Source::File,
     };
     let options = ReadOptions { file: &said.file, references: &Surroundings { folder }, source };
-    let config::Read { mut document, warnings } = read(&said.text, &options).map_err(ApplyError::Document)?;
+    let config::Read { mut document, warnings } = match said.read.take() {
+        Some(read) => Arc::unwrap_or_clone(read),
+        None => read(&said.text, &options).map_err(ApplyError::Document)?,
+    };
     // A document from the network that says nothing of the gateway changes nothing of it.
     let mut before = None;
     if said.source == Source::Post && document.gateway.is_none() {

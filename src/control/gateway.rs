@@ -25,7 +25,7 @@ use crate::telemetry::{SERVER, Telemetry, TelemetryOptions, clock};
 use crate::tls::{TargetTls, Trust};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use plimsoll_core::config::{self, Document, Gateway as Settled, ReadOptions, read};
+use plimsoll_core::config::{self, Document, Gateway as Settled, Read, ReadOptions, read};
 use plimsoll_core::model::UpstreamId;
 use plimsoll_core::plan::{Names, Plan, plan};
 use plimsoll_core::upstream::Signal;
@@ -135,8 +135,8 @@ impl Builder {
     /// The document cannot be applied: it has mistakes, or an address cannot be bound; or threads cannot be started.
     pub async fn start(self) -> Result<Running, StartError> {
         limits::raise_file_limit();
-        let First { text, document, before, said, seen, listeners } = First::of(&self.origin, self.handed)?;
-        let settled = document.gateway.clone().unwrap_or_default();
+        let First { text, read, before, said, seen, listeners } = First::of(&self.origin, self.handed)?;
+        let settled = read.document.gateway.clone().unwrap_or_default();
         let threads = |error: io::Error| StartError::Threads(Arc::new(error));
         let telemetry = Telemetry::new(telemetry_options(&settled));
         let (signal, causes) = signal();
@@ -173,7 +173,7 @@ impl Builder {
         let (facts, fresh) = mpsc::channel(VIEWS);
         let stop = CancellationToken::new();
         let mut sources = Sources::start(self.providers, &workshop, facts);
-        sources.follow(&document);
+        sources.follow(&read.document);
         let parts = Parts {
             workshop,
             server: Arc::clone(&server),
@@ -190,7 +190,7 @@ impl Builder {
         let mut running =
             Running { handle: Handle { common }, server, stopped: stop, reconciler, watching: Vec::new() };
         let applied = match said {
-            None => running.handle.say(Ok((Source::File, text))).await.map(drop),
+            None => running.handle.say_read(Ok((Source::File, text)), Some(read)).await.map(drop),
             Some(said) => running.handle.say_handed(said).await,
         };
         if let Err(error) = applied {
@@ -286,7 +286,7 @@ impl Running {
 /// What a gateway begins with.
 struct First {
     text: Arc<str>,
-    document: Document,
+    read: Arc<Read>,
     /// The document whose `gateway` it has, where it has none.
     before: Option<Known>,
     /// The document, where it was handed over.
@@ -300,22 +300,23 @@ impl First {
     fn of(origin: &Origin, handed: Option<Handed>) -> Result<Self, ApplyError> {
         let Some(handed) = handed else {
             let text = origin.text()?;
-            let document = first_look(origin, &text)?;
+            let read = Arc::new(first_look(origin, &text)?);
             let (seen, listeners) = (Arc::clone(&text), Vec::new());
-            return Ok(Self { text, document, before: None, said: None, seen, listeners });
+            return Ok(Self { text, read, before: None, said: None, seen, listeners });
         };
         let Inherited { before, running } = Inherited::read(&handed.documents, &origin.name(), &origin.folder())?;
-        let (text, document) = (Arc::clone(&running.said.text), Document::clone(&running.document));
+        let text = Arc::clone(&running.said.text);
+        let read = Arc::new(Read { document: Document::clone(&running.document), warnings: Vec::new() });
         let seen = handed.seen.unwrap_or_else(|| Arc::clone(&text));
-        Ok(Self { text, document, before, said: Some(running.said), seen, listeners: handed.listeners })
+        Ok(Self { text, read, before, said: Some(running.said), seen, listeners: handed.listeners })
     }
 }
 
 /// What decides how threads and series are made, before anything runs.
-fn first_look(origin: &Origin, text: &str) -> Result<Document, ApplyError> {
+fn first_look(origin: &Origin, text: &str) -> Result<Read, ApplyError> {
     let references = Surroundings { folder: origin.folder() };
     let options = ReadOptions { file: &origin.name(), references: &references, source: config::Source::File };
-    read(text, &options).map(|read| read.document).map_err(ApplyError::Document)
+    read(text, &options).map_err(ApplyError::Document)
 }
 
 fn telemetry_options(settled: &Settled) -> TelemetryOptions {

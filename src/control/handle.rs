@@ -10,7 +10,7 @@ use crate::snapshot::Snapshot;
 use crate::telemetry::{Telemetry, clock};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use plimsoll_core::config::Document;
+use plimsoll_core::config::{Document, Read};
 use plimsoll_core::model::Freshness;
 use plimsoll_core::plan::Plan;
 use std::net::SocketAddr;
@@ -24,6 +24,8 @@ pub(super) struct Say {
     pub(super) text: Result<(Source, Arc<str>), ApplyError>,
     /// By which rules one from the network is read; `None`: by the running document's.
     pub(super) rules: Option<Rules>,
+    /// The document, where it has been read already.
+    pub(super) read: Option<Arc<Read>>,
     pub(super) reply: Option<oneshot::Sender<Result<Applied, ApplyError>>>,
 }
 
@@ -100,8 +102,18 @@ impl Handle {
     }
 
     pub(super) async fn say(&self, text: Result<(Source, Arc<str>), ApplyError>) -> Result<Applied, ApplyError> {
+        self.say_read(text, None).await
+    }
+
+    /// As [`Self::say`], with the document where it has been read already.
+    pub(super) async fn say_read(
+        &self,
+        text: Result<(Source, Arc<str>), ApplyError>,
+        read: Option<Arc<Read>>,
+    ) -> Result<Applied, ApplyError> {
         let (reply, answer) = oneshot::channel();
-        self.common.say.send(Say { text, rules: None, reply: Some(reply) }).await.map_err(|_| ApplyError::Stopped)?;
+        let say = Say { text, rules: None, read, reply: Some(reply) };
+        self.common.say.send(say).await.map_err(|_| ApplyError::Stopped)?;
         answer.await.map_err(|_| ApplyError::Stopped)?
     }
 

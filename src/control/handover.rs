@@ -118,7 +118,7 @@ impl Handle {
     pub(super) async fn say_handed(&self, running: Said) -> Result<(), ApplyError> {
         let (reply, answer) = oneshot::channel();
         let Said { source, text, rules, .. } = running;
-        let say = Say { text: Ok((source, text)), rules, reply: Some(reply) };
+        let say = Say { text: Ok((source, text)), rules, read: None, reply: Some(reply) };
         self.common.say.send(say).await.map_err(|_| ApplyError::Stopped)?;
         answer.await.map_err(|_| ApplyError::Stopped)?.map(drop)
     }
@@ -230,7 +230,7 @@ impl Inherited {
                 references: document.references,
             };
             let rules = document.posted.then_some(rules);
-            let said = Said { source, file: name, text: document.text.as_str().into(), rules };
+            let said = Said { source, file: name, text: document.text.as_str().into(), rules, read: None };
             let known = read_document(said, running.as_ref(), folder.to_owned())?;
             before = running.replace(known);
         }

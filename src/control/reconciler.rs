@@ -189,7 +189,7 @@ impl Reconciler {
     }
 
     fn take_document(&mut self, document: Say) {
-        let Say { text, rules, reply } = document;
+        let Say { text, rules, read, reply } = document;
         if self.common.handing.frozen.load(std::sync::atomic::Ordering::Acquire) {
             tracing::info!("a new process is about to take over: a document was not taken in");
             if let Some(reply) = reply {
@@ -204,7 +204,7 @@ impl Reconciler {
                     Source::File => self.common.origin.name(),
                     Source::Post => "POST /config".into(),
                 };
-                self.documents.push_back((Said { source, file, text, rules }, reply));
+                self.documents.push_back((Said { source, file, text, rules, read }, reply));
                 self.build_at = Some(clock::now());
             }
         }

@@ -39,6 +39,37 @@ pub(crate) struct Answered {
 /// Targets that this request was tried on. Avoided, not excluded.
 pub(crate) type Tried = SmallVec<[Arc<Target>; 4]>;
 
+/// What a request's attempts so far have come to.
+#[derive(Default)]
+pub(crate) struct Tries {
+    tried: Tried,
+    hold: Hold,
+    repeats: Repeats,
+}
+
+impl Tries {
+    /// Whether there may be a further attempt although a target has begun to answer: it broke off before the client had
+    /// anything of it.
+    pub(crate) fn answer_broke(&mut self, request: &mut Request, failure: &Failure) -> bool {
+        if !matches!(failure, Failure::AnswerCut | Failure::BadResponse(_)) {
+            return false;
+        }
+        let (Some(target), Ok((service, _))) = (request.record.target.take(), current_service(request, true)) else {
+            return false;
+        };
+        let failed = Failed { failure: Failure::Closed, never_acknowledged: false, stale: false, fed: target.fed };
+        let allowed = self.repeats.allow(request, &service, &failed, request.worker.now());
+        if allowed {
+            request.worker.telemetry.retry(service.upstream_series.id(), failure.row().label);
+            request.upload.rewind();
+            self.tried.push(target);
+        } else {
+            request.record.target = Some(target);
+        }
+        allowed
+    }
+}
+
 /// Tries targets until one answers.
 ///
 /// # Errors
@@ -47,17 +78,18 @@ pub(crate) async fn attempts<C: ClientSide>(
     request: &mut Request,
     client: &mut C,
     slot: &Slot,
+    tries: &mut Tries,
 ) -> Result<Answered, Failure> {
     let worker = Rc::clone(&request.worker);
-    let mut tried = Tried::new();
-    let mut hold = Hold::default();
-    let mut repeats = Repeats::default();
-    slot.arm_request(request.settings().timeouts.request);
+    let Tries { tried, hold, repeats } = tries;
+    if request.record.attempts == 0 {
+        slot.arm_request(request.settings().timeouts.request);
+    }
     loop {
-        let (service, in_flight, began) = match ask(request, &tried, request.record.attempts > 0)? {
+        let (service, in_flight, began) = match ask(request, tried, request.record.attempts > 0)? {
             // Nearly always, and without a future.
             Asked::Picked(picked) => picked,
-            asked => ask_until_picked(asked, request, client, slot, &mut hold, &mut tried).await?,
+            asked => ask_until_picked(asked, request, client, slot, hold, tried).await?,
         };
         if request.record.attempts == 0 {
             service.upstream.retry_budget.request(began);
@@ -65,7 +97,7 @@ pub(crate) async fn attempts<C: ClientSide>(
         request.record.attempts += 1;
         let mut attempt =
             Attempt { request: &mut *request, client: &mut *client, slot, service: &service, fresh: repeats.fresh };
-        let result = attempt.run(in_flight, &mut tried).await;
+        let result = attempt.run(in_flight, tried).await;
         let now = worker.now();
         let took = now.saturating_duration_since(began);
         request.record.upstream_duration = Some(took);

@@ -47,7 +47,9 @@ pub(super) async fn tell(args: DemoArgs) -> Result<(), Failure> {
     introduce(&mut screen, &text, address);
 
     let started = Instant::now();
-    let serving = start(Origin::Text(text.into()), None, None).await?;
+    let origin = Origin::Text(text.into());
+    let document = origin.document(None)?;
+    let serving = start(origin, &document, None, None).await?;
     let telemetry = Arc::clone(serving.handle().telemetry());
     let mut story = Story { args, screen, address, telemetry, started, tally: Arc::default(), kills: Vec::new(), stop };
     let told = story.run().await;

@@ -9,7 +9,7 @@ mod side;
 mod tunnel;
 
 use super::answer::Answer;
-use super::attempt;
+use super::attempt::{self, Tries};
 use super::buffer::Buffer;
 use super::client::Client;
 use super::failure::Failure;
@@ -271,9 +271,13 @@ async fn one(
         Err(failure) => (failure, false),
         Ok(()) => {
             request.enter_upstream();
-            match attempt::attempts(request, &mut side, slot).await {
-                Err(failure) => (failure, false),
-                Ok(answered) => match respond::respond(request, answered, &mut side, slot).await {
+            let mut tries = Tries::default();
+            loop {
+                let answered = match attempt::attempts(request, &mut side, slot, &mut tries).await {
+                    Ok(answered) => answered,
+                    Err(failure) => break (failure, false),
+                };
+                match respond::respond(request, answered, &mut side, slot).await {
                     Ok(keep) => {
                         let read = side.is_read();
                         slot.on_target(None);
@@ -284,8 +288,10 @@ async fn one(
                         }
                         return keep;
                     }
-                    Err(failure) => (failure, side.answered),
-                },
+                    Err(failure) if side.answered => break (failure, true),
+                    Err(failure) if tries.answer_broke(request, &failure) => slot.on_target(None),
+                    Err(failure) => break (failure, false),
+                }
             }
         }
     };

@@ -89,6 +89,40 @@ fn a_get_is_tried_again_when_the_target_hangs_up_and_a_post_is_not() {
 }
 
 #[test]
+fn a_get_whose_answer_breaks_before_its_client_has_any_of_it_is_tried_again_and_a_post_is_not() {
+    let tries = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&tries);
+    let breaks = serve(move |mut stream| {
+        read_until(&mut stream, "\r\n\r\n");
+        counted.fetch_add(1, Ordering::SeqCst);
+        stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n").unwrap();
+    });
+    let fixture = Fixture::new(Options { targets: vec![breaks, answering(OK)], ..Options::default() });
+    for _ in 0..4 {
+        assert_eq!(status(&fixture.talk(GET)), "200");
+    }
+    assert_eq!(tries.swap(0, Ordering::SeqCst), 2);
+    let posts: Vec<String> = (0..4).map(|_| fixture.talk(POST)).collect();
+    assert_eq!(posts.iter().filter(|answer| status(answer) == "502").count(), 2, "{posts:?}");
+    assert_eq!(tries.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn an_answer_that_breaks_everywhere_is_given_up_after_the_services_retries() {
+    let tries = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&tries);
+    let breaks = serve(move |mut stream| {
+        read_until(&mut stream, "\r\n\r\n");
+        counted.fetch_add(1, Ordering::SeqCst);
+        stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n").unwrap();
+    });
+    let fixture = Fixture::new(Options { targets: vec![breaks], ..Options::default() });
+    assert_eq!(status(&fixture.talk(GET)), "502");
+    // The service has five retries.
+    assert_eq!(tries.load(Ordering::SeqCst), 6);
+}
+
+#[test]
 fn a_post_that_a_reset_ended_may_have_been_read_and_is_not_repeated() {
     let posts = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&posts);
