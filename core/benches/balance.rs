@@ -41,6 +41,7 @@ fn options(algorithm: &str, count: u16, weight: fn(u16) -> u16) -> PoolOptions {
         max_concurrency: None,
         queue: None,
         retry_budget: None,
+        hedging: None,
         outlier: None,
         slow_start: None,
     }

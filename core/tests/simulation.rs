@@ -141,6 +141,7 @@ impl World {
             max_concurrency: rng.bool().then_some(8),
             queue: None,
             retry_budget: None,
+            hedging: None,
             outlier: None,
             slow_start: None,
         };

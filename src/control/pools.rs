@@ -4,7 +4,9 @@ use crate::probe::check_rules;
 use plimsoll_core::config::{CheckKind, DockerHealth, PassiveChecks, Waiting};
 use plimsoll_core::health::CheckRules;
 use plimsoll_core::plan::PlannedUpstream;
-use plimsoll_core::upstream::{BALANCERS, Member, OutlierRules, PoolOptions, RetryLimits, WaitLimits, balancer};
+use plimsoll_core::upstream::{
+    BALANCERS, HedgeLimits, Member, OutlierRules, PoolOptions, RetryLimits, WaitLimits, balancer,
+};
 use std::sync::Arc;
 
 /// What the pool of a planned upstream is built from.
@@ -38,6 +40,7 @@ pub(super) fn options(
         retry_budget: settings
             .retry_budget
             .map(|budget| RetryLimits { ratio: budget.ratio, min_per_second: budget.min_per_second }),
+        hedging: settings.hedging.map(|hedging| HedgeLimits { after: hedging.after, max_ratio: hedging.max_ratio }),
         outlier: settings.outlier.map(|outlier| OutlierRules {
             consecutive_errors: outlier.consecutive_errors,
             success_rate_deviations: outlier.success_rate_deviations,
@@ -60,6 +63,7 @@ pub(super) fn same(one: &PoolOptions, other: &PoolOptions) -> bool {
         && one.max_concurrency == other.max_concurrency
         && one.queue == other.queue
         && one.retry_budget == other.retry_budget
+        && one.hedging == other.hedging
         && one.outlier == other.outlier
         && one.slow_start == other.slow_start
         && one.members.len() == other.members.len()

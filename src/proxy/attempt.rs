@@ -5,6 +5,7 @@ use super::connecting;
 use super::exchange::{Exchange, Http1Exchange, Http2Exchange};
 use super::failure::Failure;
 use super::forward;
+use super::hedge;
 use super::hold::{self, Hold};
 use super::queue::Queue;
 use super::request::Request;
@@ -91,13 +92,23 @@ pub(crate) async fn attempts<C: ClientSide>(
             Asked::Picked(picked) => picked,
             asked => ask_until_picked(asked, request, client, slot, hold, tried).await?,
         };
+        let mut hedge = None;
         if request.record.attempts == 0 {
             service.upstream.retry_budget.request(began);
+            hedge = hedge::after(request, &service.upstream, began);
         }
         request.record.attempts += 1;
-        let mut attempt =
-            Attempt { request: &mut *request, client: &mut *client, slot, service: &service, fresh: repeats.fresh };
+        let mut attempt = Attempt {
+            request: &mut *request,
+            client: &mut *client,
+            slot,
+            service: &service,
+            fresh: repeats.fresh,
+            hedge,
+            began,
+        };
         let result = attempt.run(in_flight, tried).await;
+        let answerer_began = attempt.began;
         let now = worker.now();
         let took = now.saturating_duration_since(began);
         request.record.upstream_duration = Some(took);
@@ -106,6 +117,7 @@ pub(crate) async fn attempts<C: ClientSide>(
         request.record.answered = Some(since);
         let failed = match result {
             Ok(answered) => {
+                let took = if answerer_began == began { took } else { now.saturating_duration_since(answerer_began) };
                 answered.in_flight.target().record_latency(took, now);
                 request.upload.forget();
                 hold.answered();
@@ -244,13 +256,36 @@ pub(crate) struct Failed {
     pub(crate) fed: bool,
 }
 
-struct Attempt<'a, C> {
-    request: &'a mut Request,
-    client: &'a mut C,
-    slot: &'a Slot,
-    service: &'a Arc<Service>,
+/// An attempt under way.
+pub(super) struct Attempt<'a, C> {
+    /// Whose it is.
+    pub(super) request: &'a mut Request,
+    /// Who asks.
+    pub(super) client: &'a mut C,
+    /// What bounds it in time.
+    pub(super) slot: &'a Slot,
+    /// Whose targets are tried.
+    pub(super) service: &'a Arc<Service>,
     /// Only a new connection will do: an idle one has just failed.
     fresh: bool,
+    /// After so long without an answer, a second target is asked.
+    hedge: Option<Duration>,
+    /// When it began, on the target that has answered.
+    pub(super) began: Instant,
+}
+
+/// A request on its way to a target.
+pub(super) struct Running {
+    /// What is sent and read.
+    pub(super) exchange: Exchange,
+    /// The target's slot.
+    pub(super) in_flight: InFlight,
+    /// Where the connection belongs when it is idle again.
+    profile: u64,
+    /// The head of its answer, as it comes.
+    head: ResponseHead,
+    /// What it waits for.
+    pub(super) wait: Wait,
 }
 
 impl<C: ClientSide> Attempt<'_, C> {
@@ -268,52 +303,81 @@ impl<C: ClientSide> Attempt<'_, C> {
                 connected.map_err(before_sending)?
             }
         };
-        let target = Arc::clone(connected.in_flight.target());
-        self.request.record.target = Some(Arc::clone(&target));
-        if !Arc::ptr_eq(&target, &first) {
-            self.slot.on_target(Some(&target));
+        if !Arc::ptr_eq(connected.in_flight.target(), &first) {
+            self.slot.on_target(Some(connected.in_flight.target()));
         }
-        let mut exchange = match connected.link {
+        drop(first);
+        let mut running = self.begin(&worker, connected).map_err(before_sending)?;
+        if let Some(after) = self.hedge {
+            return Box::pin(self.hedged(after, running, tried)).await;
+        }
+        match poll_fn(|cx| self.poll_running(cx, &worker, &mut running)).await {
+            Ok(()) => Ok(self.answered(&worker, running)),
+            Err(failure) => Err(self.failed(&worker, running, failure, tried)),
+        }
+    }
+
+    /// Has the request sent to a target that it is connected to.
+    ///
+    /// # Errors
+    /// It cannot be said in the target's protocol.
+    #[inline]
+    pub(super) fn begin(&mut self, worker: &Rc<Worker>, connected: connecting::Connected) -> Result<Running, Failure> {
+        let connecting::Connected { link, in_flight, profile } = connected;
+        let target = in_flight.target();
+        self.request.record.target = Some(Arc::clone(target));
+        let exchange = match link {
             connecting::Link::Http1(connection) => {
-                let out = forward::request(self.request, self.service, &target);
+                let out = forward::request(self.request, self.service, target);
                 let body = self.request.head.body;
                 Exchange::Http1(Box::new(Http1Exchange::new(connection, out, self.request.head.method, body)))
             }
             connecting::Link::Http2(place) => {
-                let parts = forward::request_parts(self.request, self.service, &target);
-                let parts = parts.map_err(before_sending)?;
+                let parts = forward::request_parts(self.request, self.service, target)?;
                 let asked = (self.request.head.method, self.request.head.body);
-                Exchange::Http2(Box::new(Http2Exchange::new(&worker, place, parts, asked)))
+                Exchange::Http2(Box::new(Http2Exchange::new(worker, place, parts, asked)))
             }
         };
-        let mut head = worker.take_response();
-        let mut wait = Wait { armed: None, send_failed: None, continued: false };
-        match poll_fn(|cx| self.poll_exchange(cx, &worker, &mut exchange, &mut head, &mut wait)).await {
-            Ok(()) => {
-                report(&worker, self.service, &target, Some(Outcome::Status(head.status)), None);
-                Ok(Answered {
-                    head,
-                    exchange,
-                    in_flight: connected.in_flight,
-                    service: Arc::clone(self.service),
-                    profile: connected.profile,
-                })
-            }
-            Err(failure) => {
-                worker.put_response(head);
-                let never_acknowledged = exchange.never_acknowledged();
-                let stale = failure == Failure::Closed && exchange.is_stale();
-                // Where the target had read it, it closed for another reason than idleness.
-                if stale && never_acknowledged {
-                    exchange.found_stale();
-                }
-                if failure.is_targets() && !stale {
-                    report_failure(&worker, self.service, &target, &failure);
-                    tried.push(target);
-                }
-                Err(Failed { failure, never_acknowledged, stale, fed })
-            }
+        let wait = Wait { armed: None, send_failed: None, continued: false };
+        Ok(Running { exchange, in_flight, profile, head: worker.take_response(), wait })
+    }
+
+    /// The target's answer has begun.
+    #[inline]
+    pub(super) fn answered(&self, worker: &Worker, running: Running) -> Answered {
+        let Running { exchange, in_flight, profile, head, wait: _ } = running;
+        report(worker, self.service, in_flight.target(), Some(Outcome::Status(head.status)), None);
+        Answered { head, exchange, in_flight, service: Arc::clone(self.service), profile }
+    }
+
+    /// The target will not answer.
+    pub(super) fn failed(&self, worker: &Worker, running: Running, failure: Failure, tried: &mut Tried) -> Failed {
+        let Running { exchange, in_flight, head, .. } = running;
+        worker.put_response(head);
+        let never_acknowledged = exchange.never_acknowledged();
+        let stale = failure == Failure::Closed && exchange.is_stale();
+        // Where the target had read it, it closed for another reason than idleness.
+        if stale && never_acknowledged {
+            exchange.found_stale();
         }
+        let target = in_flight.target();
+        if failure.is_targets() && !stale {
+            report_failure(worker, self.service, target, &failure);
+            tried.push(Arc::clone(target));
+        }
+        Failed { failure, never_acknowledged, stale, fed: target.fed }
+    }
+
+    /// Sends the request and waits for the answer's head.
+    #[inline]
+    pub(super) fn poll_running(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &Worker,
+        running: &mut Running,
+    ) -> Poll<Result<(), Failure>> {
+        let Running { exchange, head, wait, .. } = running;
+        self.poll_exchange(cx, worker, exchange, head, wait)
     }
 
     /// Sends the request and waits for the answer's head.
@@ -402,14 +466,20 @@ impl<C: ClientSide> Attempt<'_, C> {
 /// A client that waits for `100 Continue` gets it from us after this long.
 const CONTINUE_AFTER: Duration = Duration::from_secs(1);
 
-struct Wait {
+/// What an attempt on a target waits for.
+pub(super) struct Wait {
     armed: Option<(u32, bool, bool)>,
     send_failed: Option<Failure>,
     /// Whether the client was told to go on, or anything else.
-    continued: bool,
+    pub(super) continued: bool,
 }
 
 impl Wait {
+    /// Begins the wait anew.
+    pub(super) fn again(&mut self) {
+        self.armed = None;
+    }
+
     fn for_continue(&self, request: &Request, exchange: &Exchange) -> bool {
         request.head.expect_continue && !self.continued && !exchange.is_sent() && request.upload.taken() == 0
     }

@@ -149,6 +149,26 @@ async fn new_link(
     Ok(Link::Http2(worker.http2.put(&target, profile, sender)))
 }
 
+/// See [`alone`].
+pub(crate) type Alone = Pin<Box<dyn Future<Output = Result<Link, Failure>>>>;
+
+/// A new connection to this target alone, within the service's time for it, and where it belongs when it is idle again.
+pub(crate) fn alone(request: &Request, service: &Arc<Service>, target: &Arc<Target>) -> (Alone, u64) {
+    let by_client = request.route().is_some_and(|route| route.preserve_host);
+    let (name, profile) = profile(request, service, target);
+    let within = service.connect_timeout;
+    let made = new_link(Rc::clone(&request.worker), Arc::clone(service), Arc::clone(target), name, profile);
+    let made = async move {
+        match tokio::time::timeout(within, made).await {
+            Ok(Ok(link)) => Ok(link),
+            Ok(Err(error)) if by_client && is_about_the_name(&error) => Err(Failure::Misdirected),
+            Ok(Err(error)) => Err(failure_of(&error)),
+            Err(_) => Err(Failure::ConnectTimeout),
+        }
+    };
+    (Box::pin(made), profile)
+}
+
 struct Race<'a> {
     worker: Rc<Worker>,
     service: &'a Arc<Service>,

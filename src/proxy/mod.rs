@@ -20,6 +20,7 @@ mod route;
 
 mod attempt;
 mod connecting;
+mod hedge;
 mod hold;
 mod queue;
 mod retry;

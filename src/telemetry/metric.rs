@@ -71,6 +71,8 @@ families! {
     RETRIES: Counter "plimsoll_retries_total" ["upstream", "reason"] "Attempts after the first.";
     RETRIES_REFUSED: Counter "plimsoll_retries_refused_total" ["upstream", "reason"]
         "Attempts that would have been safe and were not made: the upstream's retry budget was used up.";
+    HEDGES: Counter "plimsoll_upstream_hedges_total" ["upstream", "outcome"]
+        "Requests that were slow to be answered, by what came of asking a second target.";
     LOST: Counter "plimsoll_requests_lost_total" ["upstream", "reason"]
         "Requests that the gateway or the pool failed: 502, 504, no target, an answer cut after its head.";
     SHED: Counter "plimsoll_requests_shed_total" ["upstream", "reason"]

@@ -210,6 +210,7 @@ fn gather_reasons(rows: &[&Row], first: &str, second: &str, out: &mut MetricsOut
         match event {
             Event::Retry => out.value(&metric::RETRIES, &[first, reason], float(count)),
             Event::RetryRefused => out.value(&metric::RETRIES_REFUSED, &[first, reason], float(count)),
+            Event::Hedge => out.value(&metric::HEDGES, &[first, reason], float(count)),
             Event::Lost => out.value(&metric::LOST, &[first, reason], float(count)),
             Event::Shed => out.value(&metric::SHED, &[first, reason], float(count)),
             Event::Refused => out.value(&metric::CLIENT_CONNECTIONS_REFUSED, &[first, reason], float(count)),

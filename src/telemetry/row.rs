@@ -35,6 +35,7 @@ pub(super) struct Reason {
 pub(super) enum Event {
     Retry,
     RetryRefused,
+    Hedge,
     Lost,
     Shed,
     Failure,

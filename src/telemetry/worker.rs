@@ -129,6 +129,11 @@ impl WorkerTelemetry {
         self.with_row(upstream, Kind::Upstream, |row| row.count_reason(Event::RetryRefused, reason));
     }
 
+    /// A request was slow to be answered; `outcome` is what came of asking a second target.
+    pub fn hedge(&self, upstream: SeriesId, outcome: &'static str) {
+        self.with_row(upstream, Kind::Upstream, |row| row.count_reason(Event::Hedge, outcome));
+    }
+
     /// A request was failed by the gateway or the pool.
     pub fn lost(&self, upstream: SeriesId, reason: &'static str) {
         self.with_row(upstream, Kind::Upstream, |row| row.count_reason(Event::Lost, reason));

@@ -193,6 +193,8 @@ pub struct UpstreamSettings {
     pub queue: Option<Option<Waiting>>,
     /// How much of the load may be repeats; `None`: what the services' `retries` say.
     pub retry_budget: Option<RetryBudget>,
+    /// When a second target is asked too; `None`: never.
+    pub hedging: Option<Hedging>,
     /// When targets are ejected; `None`: never.
     pub outlier: Option<Outlier>,
     /// How long a new target's share grows; `None`: it has all of it at once.
@@ -233,6 +235,21 @@ pub struct RetryBudget {
     pub ratio: f64,
     /// Repeats a second that are allowed besides.
     pub min_per_second: u32,
+}
+
+/// When a request that is slow to be answered is sent to a second target too.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Hedging {
+    /// How long the first target may take to begin its answer.
+    pub after: Duration,
+    /// The part of an upstream's requests, over about ten seconds.
+    pub max_ratio: f64,
+}
+
+impl Default for Hedging {
+    fn default() -> Self {
+        Self { after: Duration::from_millis(200), max_ratio: 0.05 }
+    }
 }
 
 /// Bounds of a queue of waiting requests.
@@ -469,6 +486,7 @@ impl Default for UpstreamSettings {
             max_concurrency: None,
             queue: None,
             retry_budget: None,
+            hedging: None,
             outlier: None,
             slow_start: None,
         }

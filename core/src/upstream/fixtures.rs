@@ -54,6 +54,7 @@ pub(super) fn options(algorithm: &str, members: Vec<Member>) -> PoolOptions {
         max_concurrency: None,
         queue: None,
         retry_budget: None,
+        hedging: None,
         outlier: None,
         slow_start: None,
     }

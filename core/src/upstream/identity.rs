@@ -3,7 +3,7 @@
 use super::sync::{Ordering, fence};
 use super::ticks::{NEVER, Ticks, ticks};
 use super::waiting::{Changes, InLineFor, NextChange, Shed, SlotWaiter, Waiter, Waiters};
-use super::{IdleLimit, InFlight, Pool, RetryBudget, StateCounts, Target};
+use super::{Hedging, IdleLimit, InFlight, Pool, RetryBudget, StateCounts, Target};
 use crate::model::UpstreamId;
 use arc_swap::{ArcSwap, Guard};
 use std::fmt;
@@ -36,6 +36,8 @@ pub struct Upstream {
     pub idle_limit: Arc<IdleLimit>,
     /// What may be repeated.
     pub retry_budget: RetryBudget,
+    /// What may be asked of a second target.
+    pub hedging: Hedging,
     pool: ArcSwap<Pool>,
     changes: Changes,
     /// When nothing could be picked any more; [`NOT_LOST`], or [`NEVER`] before the first pool.
@@ -58,6 +60,7 @@ impl Upstream {
             name,
             idle_limit: Arc::default(),
             retry_budget: RetryBudget::new(),
+            hedging: Hedging::new(),
             pool: ArcSwap::from_pointee(Pool::empty()),
             changes: Changes::new(),
             lost_at: AtomicI64::new(NEVER),
@@ -85,6 +88,7 @@ impl Upstream {
             self.lost_at.store(pool.built(), Ordering::Relaxed);
         }
         self.retry_budget.set(pool.options().retry_budget);
+        self.hedging.set(pool.options().hedging);
         let old = self.pool.swap(pool);
         self.waiters.open();
         self.line.open();

@@ -13,6 +13,7 @@
 
 mod acquire;
 pub mod balance;
+mod hedging;
 mod identity;
 mod idle_limit;
 mod inflight;
@@ -29,6 +30,7 @@ mod waiting;
 
 pub use acquire::Acquired;
 pub use balance::{Algorithm, Ask, BALANCERS, Balancer, Members, Pick, TargetIndex, WorkerRng, balancer};
+pub use hedging::{HedgeLimits, Hedging};
 pub use identity::{Signal, Upstream};
 pub use idle_limit::IdleLimit;
 pub use inflight::InFlight;

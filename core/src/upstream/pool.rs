@@ -4,7 +4,7 @@ use super::balance::{Algorithm, Ask, BALANCERS, Balancer, Members, Pick, TargetI
 use super::slow_start::SlowStart;
 use super::ticks::{NEVER, Ticks, ticks};
 use super::waiting::Room;
-use super::{OutlierRules, RetryLimits, Target};
+use super::{HedgeLimits, OutlierRules, RetryLimits, Target};
 use crate::health::CheckRules;
 use crate::model::{Cause, Causes, TargetState};
 use std::fmt;
@@ -56,6 +56,8 @@ pub struct PoolOptions {
     pub queue: Option<WaitLimits>,
     /// How much of the load may be repeats; `None`: no limit.
     pub retry_budget: Option<RetryLimits>,
+    /// When requests are hedged; `None`: never.
+    pub hedging: Option<HedgeLimits>,
     /// When targets are ejected; `None`: never.
     pub outlier: Option<OutlierRules>,
     /// How long a new target's share grows; `None`: it has all of it at once.
@@ -133,6 +135,7 @@ impl Pool {
             max_concurrency: None,
             queue: None,
             retry_budget: None,
+            hedging: None,
             outlier: None,
             slow_start: None,
         };

@@ -11,7 +11,9 @@ use plimsoll_core::model::{Causes, TargetId, UpstreamId};
 use plimsoll_core::plan::{Input, Names, plan};
 use plimsoll_core::protocol::HeadLimits;
 use plimsoll_core::router::{Router, Rules};
-use plimsoll_core::upstream::{Member, Pool, PoolOptions, RetryLimits, Signal, Target, Upstream, WaitLimits, balancer};
+use plimsoll_core::upstream::{
+    HedgeLimits, Member, Pool, PoolOptions, RetryLimits, Signal, Target, Upstream, WaitLimits, balancer,
+};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -31,6 +33,7 @@ pub(super) struct Options {
     pub(super) max_concurrency: Option<u32>,
     pub(super) queue: Option<WaitLimits>,
     pub(super) retry_budget: Option<RetryLimits>,
+    pub(super) hedging: Option<HedgeLimits>,
     pub(super) timeouts: Timeouts,
     pub(super) limits: Limits,
     pub(super) read_timeout: Duration,
@@ -48,6 +51,7 @@ impl Default for Options {
             max_concurrency: None,
             queue: None,
             retry_budget: None,
+            hedging: None,
             timeouts: Timeouts::default(),
             limits: Limits::default(),
             read_timeout: Duration::from_secs(60),
@@ -102,6 +106,7 @@ impl Fixture {
             max_concurrency: self.options.max_concurrency,
             queue: self.options.queue,
             retry_budget: self.options.retry_budget,
+            hedging: self.options.hedging,
             outlier: None,
             slow_start: None,
         };

@@ -9,6 +9,7 @@
 mod announced;
 mod bodies;
 mod fixture;
+mod hedging;
 mod http2;
 mod overload;
 mod plain;

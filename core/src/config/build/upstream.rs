@@ -4,7 +4,8 @@ use super::health::healthchecks;
 use super::{Builder, Found, What};
 use crate::config::record::{Record, Value};
 use crate::config::{
-    Discover, Healthchecks, Outlier, ProcessSource, RetryBudget, Target, Upstream, UpstreamSettings, Waiting, rule,
+    Discover, Healthchecks, Hedging, Outlier, ProcessSource, RetryBudget, Target, Upstream, UpstreamSettings, Waiting,
+    rule,
 };
 use std::sync::Arc;
 
@@ -31,6 +32,7 @@ impl Builder<'_> {
                 max_concurrency: record.optional_integer("max_concurrency"),
                 queue: waiting(record, "queue"),
                 retry_budget: record.record("retry_budget").map(retry_budget),
+                hedging: record.record("hedging").map(hedging),
                 outlier: record.record("outlier").map(outlier),
                 slow_start: record.optional_duration("slow_start"),
             },
@@ -138,6 +140,10 @@ fn waiting(record: &Record, name: &str) -> Option<Option<Waiting>> {
 
 fn retry_budget(record: &Record) -> RetryBudget {
     RetryBudget { ratio: record.number("ratio"), min_per_second: record.integer("min_per_second") }
+}
+
+fn hedging(record: &Record) -> Hedging {
+    Hedging { after: record.duration("after"), max_ratio: record.number("max_ratio") }
 }
 
 fn outlier(record: &Record) -> Outlier {

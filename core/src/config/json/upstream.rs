@@ -21,6 +21,7 @@ pub fn upstream_json(upstream: &Upstream, credentials: Credentials) -> Value {
         max_concurrency,
         queue,
         retry_budget,
+        hedging,
         outlier,
         slow_start,
     } = settings;
@@ -37,6 +38,9 @@ pub fn upstream_json(upstream: &Upstream, credentials: Credentials) -> Value {
     put(&mut out, "queue", queue.map(|queue| queue.map_or(Value::Bool(false), waiting)));
     let budget = retry_budget.map(|budget| json!({"ratio": budget.ratio, "min_per_second": budget.min_per_second}));
     put(&mut out, "retry_budget", budget);
+    let hedging =
+        hedging.map(|hedging| json!({"after": print_duration(hedging.after), "max_ratio": hedging.max_ratio}));
+    put(&mut out, "hedging", hedging);
     put(&mut out, "outlier", outlier.map(outlier_json));
     put(&mut out, "slow_start", slow_start.map(|over| print_duration(over).into()));
     put(&mut out, "targets", (!targets.is_empty()).then(|| targets.iter().map(target_json).collect()));

@@ -43,6 +43,11 @@ pub(in crate::config) static UPSTREAM: Table = Table {
             Kind::Record(&RETRY_BUDGET),
             "How much of the load may be repeats. Default: no limit but the services' `retries`.",
         ),
+        field(
+            "hedging",
+            Kind::Record(&HEDGING),
+            "Sends a request that is slow to be answered to a second target too. Default: off.",
+        ),
         field("outlier", Kind::Record(&OUTLIER), "Ejects targets that do worse than they should. Default: off."),
         field("hash_on", HASHES, "What requests are hashed by.").text("none"),
         field("hash_fallback", HASHES, "What requests are hashed by, where `hash_on` finds nothing.").text("none"),
@@ -72,7 +77,6 @@ pub(in crate::config) static UPSTREAM: Table = Table {
         )
         .example("64"),
         QUEUE,
-        later("hedging", "A second attempt where the first is slow."),
         later("scaling", "How many replicas there should be.").allow("scaling"),
         later("recycle", "Replaces replicas by age.").allow("scaling"),
         TAGS,
@@ -122,6 +126,16 @@ static RETRY_BUDGET: Table = Table {
     fields: &[
         field("ratio", Kind::Number(0.0, 1.0), "Repeats for each request.").default(Given::Number(0.2)),
         field("min_per_second", Kind::Integer(0, 100_000), "Repeats a second that are allowed besides.").integer(10),
+    ],
+};
+
+static HEDGING: Table = Table {
+    name: "hedging",
+    doc: "When a request of an idempotent method, without a body, is sent to a second target too: the first answer counts.",
+    fields: &[
+        field("after", Kind::Duration, "How long the first target may take to begin its answer.").text("200ms"),
+        field("max_ratio", Kind::Number(0.0, 1.0), "The part of the requests, over about ten seconds and all workers.")
+            .default(Given::Number(0.05)),
     ],
 };
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 const POST: Source<'_> = Source::Post { allow: &[], references: false };
 
 /// Kong's entities, and what an upstream has besides Kong's fields.
-const ALLOWED: [&str; 11] = [
+const ALLOWED: [&str; 12] = [
     "document",
     "service",
     "route",
@@ -21,6 +21,7 @@ const ALLOWED: [&str; 11] = [
     "hold",
     "queue",
     "retry_budget",
+    "hedging",
     "outlier",
 ];
 

@@ -117,7 +117,7 @@ fn labels_become_routes_services_and_settings() {
 fn every_label_of_the_table_takes_its_example_and_has_a_line() {
     let provider = DockerProvider {
         allow: crate::config::LabelAllow {
-            fields: ["default", "hold", "queue", "retry_budget", "outlier"].map(Into::into).to_vec(),
+            fields: ["default", "hold", "queue", "retry_budget", "hedging", "outlier"].map(Into::into).to_vec(),
             ..crate::config::LabelAllow::default()
         },
         ..DockerProvider::default()

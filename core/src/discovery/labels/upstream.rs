@@ -2,7 +2,7 @@
 
 use super::table::Field;
 use super::values::{self, is_token, shown};
-use crate::config::{CheckKind, Outlier, RetryBudget, UpstreamSettings, Waiting};
+use crate::config::{CheckKind, Hedging, Outlier, RetryBudget, UpstreamSettings, Waiting};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use std::time::Duration;
 pub const ALGORITHMS: &[&str] = &["round-robin", "least-connections", "power-of-two"];
 
 /// Fields that need their name in `allow.fields`: they spend the gateway's memory or act on the runtime.
-pub(super) const BY_ALLOWANCE: &[&str] = &["queue", "hold", "retry_budget", "outlier", "scaling", "recycle"];
+pub(super) const BY_ALLOWANCE: &[&str] = &["queue", "hold", "retry_budget", "hedging", "outlier", "scaling", "recycle"];
 
 /// Fields of an upstream that this version does not have yet, or not for labels.
 pub(super) const NOT_YET: &[&str] = &[
@@ -141,6 +141,10 @@ pub(super) const FIELDS: &[Field<UpstreamSettings>] = &[
         |u, v| retry_budget(u).ratio => values::ratio(v)?),
     field!("retry_budget.min_per_second", "Repeats a second besides. Where `allow.fields` names `retry_budget`.", "10",
         |u, v| retry_budget(u).min_per_second => u32::from(values::small(v, 0..=u16::MAX)?)),
+    field!("hedging.after", "After so long a second replica is asked too. Where `allow.fields` names `hedging`.", "200ms",
+        |u, v| hedging(u).after => values::duration(v)?),
+    field!("hedging.max_ratio", "The part of the requests. Where `allow.fields` names `hedging`.", "0.05",
+        |u, v| hedging(u).max_ratio => values::ratio(v)?),
     field!("outlier.consecutive_errors", "Errors in a row that eject; 0: off. Where `allow.fields` names `outlier`.", "5",
         |u, v| outlier(u).consecutive_errors => u32::from(values::small(v, 0..=u16::MAX)?)),
     field!("outlier.success_rate_deviations", "Deviations below the mean that eject. Where `allow.fields` names `outlier`.",
@@ -152,6 +156,11 @@ pub(super) const FIELDS: &[Field<UpstreamSettings>] = &[
     field!("outlier.panic_below", "Less than this part usable: use all. Where `allow.fields` names `outlier`.", "0.5",
         |u, v| outlier(u).panic_below => values::ratio(v)?),
 ];
+
+/// The `hedging` that a label changes a part of.
+fn hedging(upstream: &mut UpstreamSettings) -> &mut Hedging {
+    upstream.hedging.get_or_insert_default()
+}
 
 /// The `outlier` that a label changes a part of.
 fn outlier(upstream: &mut UpstreamSettings) -> &mut Outlier {

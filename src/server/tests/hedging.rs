@@ -1,0 +1,187 @@
+//! Requests that a target is slow to answer, and that a second one is asked for too.
+
+use super::fixture::{Fixture, Options, answering, nobody, read_until, serve};
+use plimsoll_core::upstream::HedgeLimits;
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody";
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+
+fn status(answer: &str) -> &str {
+    answer.get(9..12).unwrap_or(answer)
+}
+
+/// After 50 ms, every request.
+const HEDGED: HedgeLimits = HedgeLimits { after: Duration::from_millis(50), max_ratio: 1.0 };
+
+/// A target that answers each request after this time, unless its connection ends before.
+struct Slow {
+    address: SocketAddr,
+    asked: Arc<AtomicUsize>,
+    given_up: Arc<AtomicUsize>,
+}
+
+impl Slow {
+    fn new(after: Duration) -> Self {
+        let (asked, given_up) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (counts, ends) = (Arc::clone(&asked), Arc::clone(&given_up));
+        let address = serve(move |mut stream| {
+            while matches!(stream.peek(&mut [0]), Ok(1..)) {
+                stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+                read_until(&mut stream, "\r\n\r\n");
+                counts.fetch_add(1, Ordering::SeqCst);
+                let due = Instant::now() + after;
+                while let Some(left) = due.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+                    stream.set_read_timeout(Some(left)).unwrap();
+                    if matches!(stream.read(&mut [0; 64]), Ok(0)) {
+                        ends.fetch_add(1, Ordering::SeqCst);
+                        return;
+                    }
+                }
+                if stream.write_all(OK.as_bytes()).is_err() {
+                    return;
+                }
+                stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            }
+        });
+        Self { address, asked, given_up }
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    fn given_up(&self) -> usize {
+        self.given_up.load(Ordering::SeqCst)
+    }
+}
+
+fn fixture(targets: Vec<SocketAddr>, hedging: HedgeLimits) -> Fixture {
+    Fixture::new(Options { targets, hedging: Some(hedging), ..Options::default() })
+}
+
+/// Waits until both are the same.
+fn until(count: impl Fn() -> usize, expected: usize) {
+    let began = Instant::now();
+    while count() != expected {
+        assert!(began.elapsed() < Duration::from_secs(5), "{}, not {expected}", count());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn what_a_target_is_slow_to_answer_another_one_answers_and_the_slow_one_is_given_up() {
+    let slow = Slow::new(Duration::from_secs(8));
+    let fixture = fixture(vec![slow.address, answering(OK)], HEDGED);
+    let began = Instant::now();
+    for _ in 0..6 {
+        assert_eq!(status(&fixture.talk(GET)), "200");
+    }
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    assert_eq!(slow.asked(), 3);
+    until(|| slow.given_up(), 3);
+    fixture.until_metric("plimsoll_upstream_hedges_total{upstream=\"web\",outcome=\"won\"}", 3.0);
+    assert!(fixture.metric("plimsoll_target_failures_total").abs() < 0.5, "a target that is slow has not failed");
+}
+
+#[test]
+fn who_answers_first_wins_also_where_it_is_the_first() {
+    let (slow, slower) = (Slow::new(Duration::from_millis(400)), Slow::new(Duration::from_secs(8)));
+    let fixture = fixture(vec![slow.address, slower.address], HEDGED);
+    assert_eq!(status(&fixture.talk(GET)), "200");
+    assert_eq!((slow.asked(), slower.asked()), (1, 1));
+    until(|| slower.given_up(), 1);
+    fixture.until_metric("plimsoll_upstream_hedges_total{upstream=\"web\",outcome=\"lost\"}", 1.0);
+}
+
+#[test]
+fn a_post_a_body_and_an_upgrade_are_never_hedged() {
+    let (one, other) = (Slow::new(Duration::from_millis(300)), Slow::new(Duration::from_millis(300)));
+    let fixture = fixture(vec![one.address, other.address], HEDGED);
+    let body = "PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 4\r\n\r\n\r\n\r\n";
+    let upgrade = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close, upgrade\r\nUpgrade: chat\r\n\r\n";
+    for request in [POST, body, upgrade] {
+        assert_eq!(status(&fixture.talk(request)), "200", "{request}");
+    }
+    assert_eq!(one.asked() + other.asked(), 3);
+}
+
+#[test]
+fn where_all_are_slow_no_more_than_the_ratio_is_asked_twice() {
+    let (one, other) = (Slow::new(Duration::from_millis(400)), Slow::new(Duration::from_millis(400)));
+    let fixture = fixture(vec![one.address, other.address], HedgeLimits { max_ratio: 0.5, ..HEDGED });
+    for _ in 0..8 {
+        assert_eq!(status(&fixture.talk(GET)), "200");
+    }
+    assert_eq!(one.asked() + other.asked(), 8 + 4);
+    fixture.until_metric("plimsoll_upstream_hedges_total{upstream=\"web\",outcome=\"refused\"}", 4.0);
+}
+
+#[test]
+fn the_only_target_is_not_asked_twice() {
+    let slow = Slow::new(Duration::from_millis(300));
+    let fixture = fixture(vec![slow.address], HEDGED);
+    assert_eq!(status(&fixture.talk(GET)), "200");
+    assert_eq!(slow.asked(), 1);
+    assert!(fixture.metric("plimsoll_upstream_hedges_total").abs() < 0.5);
+}
+
+#[test]
+fn where_the_first_fails_meanwhile_the_second_goes_on_alone() {
+    let hangs_up = serve(|mut stream| {
+        read_until(&mut stream, "\r\n\r\n");
+        std::thread::sleep(Duration::from_millis(200));
+    });
+    let slow = Slow::new(Duration::from_millis(600));
+    let fixture = fixture(vec![hangs_up, slow.address], HEDGED);
+    assert_eq!(status(&fixture.talk(GET)), "200");
+    assert_eq!(slow.asked(), 1);
+    fixture.until_metric("plimsoll_upstream_hedges_total{upstream=\"web\",outcome=\"won\"}", 1.0);
+}
+
+#[test]
+fn where_the_second_fails_the_first_goes_on_alone() {
+    let slow = Slow::new(Duration::from_millis(400));
+    let fixture = fixture(vec![slow.address, nobody()], HEDGED);
+    assert_eq!(status(&fixture.talk(GET)), "200");
+    assert_eq!(slow.asked(), 1);
+    fixture.until_metric("plimsoll_upstream_hedges_total{upstream=\"web\",outcome=\"lost\"}", 1.0);
+}
+
+#[test]
+fn where_both_fail_the_request_is_repeated_as_any_other() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counts = Arc::clone(&asked);
+    // Each hangs up on its first request, late, and answers from then on.
+    let late = move || {
+        let (counts, first) = (Arc::clone(&counts), Arc::new(AtomicUsize::new(0)));
+        serve(move |mut stream| {
+            read_until(&mut stream, "\r\n\r\n");
+            counts.fetch_add(1, Ordering::SeqCst);
+            if first.fetch_add(1, Ordering::SeqCst) == 0 {
+                std::thread::sleep(Duration::from_millis(300));
+            } else {
+                stream.write_all(OK.as_bytes()).unwrap();
+            }
+        })
+    };
+    let fixture = fixture(vec![late(), late()], HEDGED);
+    assert_eq!(status(&fixture.talk(GET)), "200");
+    assert_eq!(asked.load(Ordering::SeqCst), 3);
+}
+
+#[test]
+fn when_the_client_goes_both_are_given_up() {
+    let (one, other) = (Slow::new(Duration::from_secs(8)), Slow::new(Duration::from_secs(8)));
+    let fixture = fixture(vec![one.address, other.address], HEDGED);
+    let mut client = fixture.connect();
+    client.write_all(GET.as_bytes()).unwrap();
+    until(|| one.asked() + other.asked(), 2);
+    drop(client);
+    until(|| one.given_up() + other.given_up(), 2);
+}
