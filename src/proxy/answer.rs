@@ -4,12 +4,12 @@ use super::failure::{Failure, Fault};
 use super::request::Request;
 use plimsoll_core::protocol::answer::{error_body, negotiate};
 use plimsoll_core::protocol::status::reason_phrase;
-use plimsoll_core::protocol::{Known, Method, RequestHead, uri};
+use plimsoll_core::protocol::{Known, Method, RequestHead, Version, grpc, uri};
 use std::time::Duration;
 
 /// An answer that the gateway makes itself.
 pub(crate) struct Answer {
-    /// Its status.
+    /// Its status, as it is sent: clients of gRPC are always sent 200.
     pub(crate) status: u16,
     /// Fields besides `Date`, `Content-Length` and `Connection`.
     pub(crate) fields: Vec<(&'static str, Vec<u8>)>,
@@ -25,10 +25,16 @@ impl Answer {
             return None;
         }
         let id = &request.record.id;
-        let mut answer = Self::of_head(failure, &request.head, id);
-        if let Failure::HttpsRequired(status) = failure {
-            answer.require_https(*status, request);
-        }
+        let mut answer = if is_call(&request.head) {
+            Self::of_call(failure, id)
+        } else {
+            let mut answer = Self::of_head(failure, &request.head, id);
+            if let Failure::HttpsRequired(status) = failure {
+                answer.require_https(*status, request);
+            }
+            answer
+        };
+        answer.fields.extend(retry_after(failure));
         let headers = request.settings().headers;
         if headers.server {
             answer.fields.push(("server", crate::telemetry::SERVER.into()));
@@ -53,11 +59,22 @@ impl Answer {
         if row.status == 405 {
             fields.push(("allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".to_vec()));
         }
-        if row.fault == Fault::Shed {
-            let seconds = if let Failure::TooManyRequests(seconds) = failure { *seconds } else { 1 };
-            fields.push(("retry-after", itoa::Buffer::new().format(seconds).as_bytes().to_vec()));
-        }
         Self { status: row.status, fields, body }
+    }
+
+    /// What a client of gRPC is answered: a head alone with 200 that says the rest, gRPC's "Trailers-Only". It is the only
+    /// answer after which all of its libraries show the message, and try again where their policy says so: grpc-go and
+    /// grpc-java look for no `grpc-status` beside another HTTP status, with which Kong sends it. Envoy does as we do.
+    fn of_call(failure: &Failure, id: &[u8]) -> Self {
+        let row = failure.row();
+        let mut message = Vec::with_capacity(128);
+        grpc::push_message(row.message.as_bytes(), &mut message);
+        message.extend_from_slice(b", request_id: ");
+        grpc::push_message(id, &mut message);
+        let status = itoa::Buffer::new().format(grpc::status(row.status)).as_bytes().to_vec();
+        let fields =
+            vec![("content-type", grpc::CONTENT_TYPE.into()), ("grpc-status", status), ("grpc-message", message)];
+        Self { status: 200, fields, body: Vec::new() }
     }
 
     /// Kong's answer to a plain request where https is wanted.
@@ -101,6 +118,18 @@ impl Answer {
             out.extend_from_slice(&self.body);
         }
     }
+}
+
+/// Whether the client speaks gRPC.
+fn is_call(head: &RequestHead) -> bool {
+    head.version == Version::Http2 && head.all("content-type").next().is_some_and(grpc::is_call)
+}
+
+/// When the client may come again, where it is refused for now.
+fn retry_after(failure: &Failure) -> Option<(&'static str, Vec<u8>)> {
+    let seconds = if let Failure::TooManyRequests(seconds) = failure { *seconds } else { 1 };
+    let shed = failure.row().fault == Fault::Shed;
+    shed.then(|| ("retry-after", itoa::Buffer::new().format(seconds).as_bytes().to_vec()))
 }
 
 /// Names in HTTP/1's usual spelling: `Content-Type`.

@@ -44,8 +44,8 @@ struct Books {
     excused: BTreeMap<(&'static str, Kind), u64>,
     lost: u64,
     kept: Vec<Lost>,
-    /// Statuses as clients saw them, for the gateway's own account to be held against.
-    statuses: BTreeMap<u16, u64>,
+    /// By service: statuses as clients saw them, for the gateway's own account to be held against.
+    statuses: BTreeMap<(&'static str, u16), u64>,
     slowest: BTreeMap<Kind, Duration>,
     /// By number: 1 for a POST that was answered right.
     posts: Vec<u8>,
@@ -80,7 +80,7 @@ impl Account {
         let ended = Instant::now();
         let mut books = self.books.lock();
         if let Outcome::Right(status) | Outcome::Answered(status, _) | Outcome::Cut(status, _) = &outcome {
-            *books.statuses.entry(*status).or_default() += 1;
+            *books.statuses.entry((request.kind.service(), *status)).or_default() += 1;
         }
         if let Outcome::Right(_) = outcome {
             *books.right.entry(request.kind).or_default() += 1;
@@ -125,7 +125,7 @@ impl Account {
         self.books.lock().right.get(&kind).copied().unwrap_or_default()
     }
 
-    pub(crate) fn statuses(&self) -> BTreeMap<u16, u64> {
+    pub(crate) fn statuses(&self) -> BTreeMap<(&'static str, u16), u64> {
         self.books.lock().statuses.clone()
     }
 
@@ -166,7 +166,7 @@ fn excuse(request: &Request, outcome: &Outcome, killed: bool) -> Option<&'static
         Outcome::Cut(..) if killed => Some("cut: its replica was killed"),
         Outcome::Answered(502, _) if killed && request.kind.is_post() => Some(KILLED_WITH_IT),
         Outcome::Answered(502, _) if killed && request.kind.is_long() => Some("cut before its client had the head"),
-        Outcome::None(_) if killed && request.kind == Kind::Http2Events => Some(RESET_BEFORE_HEAD),
+        Outcome::None(_) if killed && request.kind.may_be_reset() => Some(RESET_BEFORE_HEAD),
         _ => None,
     }
 }
@@ -223,6 +223,14 @@ mod tests {
         check(Kind::Download, cut(), false, false);
         check(Kind::Post, Outcome::None(String::new()), true, false);
         check(Kind::Get, Outcome::Wrong(String::new()), true, false);
+        check(Kind::Call, answered(502), true, true);
+        check(Kind::Call, answered(502), false, false);
+        check(Kind::CallStream, answered(504), true, false);
+        check(Kind::CallStream, cut(), true, true);
+        check(Kind::CallStream, cut(), false, false);
+        check(Kind::CallStream, Outcome::None(String::new()), true, true);
+        check(Kind::CallStream, Outcome::None(String::new()), false, false);
+        check(Kind::CallStream, Outcome::Wrong(String::new()), true, false);
     }
 
     #[test]

@@ -227,9 +227,11 @@ impl Scene {
         self.rewrite().await;
     }
 
-    /// One of several, since the last one that is there would be missed.
+    /// One of several, since the last one that is there would be missed; none that is on its way out, since it cannot be put back.
     async fn take_out(&self, who: u8, pause_ms: u64) {
         self.settle().await;
+        let replicas = usize::from(self.document.replicas);
+        until(WELL_MAX, "replicas that were let go to end", async || self.fleet.living().len() == replicas).await;
         let living = self.fleet.living();
         if living.len() < 2 {
             return;

@@ -15,6 +15,9 @@ const GROWTH_MAX: u64 = 96 << 20;
 /// Descriptors: each process that the gateway started has four, and the number of those that are being started varies.
 const DESCRIPTORS_MORE: f64 = 16.0;
 
+/// What is asked: the replicas' HTTP, and their gRPC.
+const SERVICES: [&str; 2] = ["web", "calls"];
+
 /// What it held before anything happened.
 pub(crate) struct Before {
     resident_bytes: u64,
@@ -96,14 +99,17 @@ async fn the_books_agree(scene: &Scene) -> Vec<String> {
             wrong.push(format!("{what}: the gateway counted {counted}, the clients {expected}, and {unseen} unseen"));
         }
     };
-    let statuses = scene.account.statuses();
-    let unseen = scene.account.excused_where(|reason, _| reason == RESET_BEFORE_HEAD);
-    for (status, answers) in &statuses {
-        let counted = value("plimsoll_http_requests_total", &[("service", UPSTREAM), ("code", &status.to_string())]);
-        check(format!("answers with {status}"), counted, *answers, if *status == 200 { unseen } else { 0 });
+    for service in SERVICES {
+        let unseen =
+            scene.account.excused_where(|reason, kind| reason == RESET_BEFORE_HEAD && kind.service() == service);
+        for ((_, status), answers) in scene.account.statuses().iter().filter(|((of, _), _)| *of == service) {
+            let counted = value("plimsoll_http_requests_total", &[("service", service), ("code", &status.to_string())]);
+            let unseen = if *status == 200 { unseen } else { 0 };
+            check(format!("answers of {service} with {status}"), counted, *answers, unseen);
+        }
+        let all = value("plimsoll_http_requests_total", &[("service", service)]);
+        check(format!("answers of {service}"), all, answered(&scene.account, service), unseen);
     }
-    let all = value("plimsoll_http_requests_total", &[("service", UPSTREAM)]);
-    check("answers".to_owned(), all, statuses.values().sum(), unseen);
     check("shed".to_owned(), value("plimsoll_requests_shed_total", &[("upstream", UPSTREAM)]), 0, 0);
     wrong.extend(losses(&value, &scene.account));
     if !wrong.is_empty() {
@@ -141,10 +147,16 @@ const fn count(things: u64) -> f64 {
 
 /// Waits until as many requests are counted as were answered: its client may know of an answer first.
 pub(crate) async fn all_counted(scene: &Scene, account: &Account) {
-    let sum: u64 = account.statuses().values().sum();
-    let enough = async || {
-        let counted = scene.gateway.metric("plimsoll_http_requests_total", &[("service", UPSTREAM)]).await;
-        counted.unwrap_or_default() >= count(sum)
-    };
-    drop(tokio::time::timeout(QUIET_MAX, until(QUIET_MAX * 2, "every answer to be counted", enough)).await);
+    for service in SERVICES {
+        let enough = async || {
+            let counted = scene.gateway.metric("plimsoll_http_requests_total", &[("service", service)]).await;
+            counted.unwrap_or_default() >= count(answered(account, service))
+        };
+        drop(tokio::time::timeout(QUIET_MAX, until(QUIET_MAX * 2, "every answer to be counted", enough)).await);
+    }
+}
+
+/// Answers that clients have had of a service.
+fn answered(account: &Account, service: &str) -> u64 {
+    account.statuses().iter().filter(|((of, _), _)| *of == service).map(|(_, answers)| answers).sum()
 }

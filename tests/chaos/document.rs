@@ -2,6 +2,7 @@
 
 use crate::traffic::HOST;
 use crate::{noise, replica};
+use plimsoll_sample::{COUNT, ECHO};
 use plimsoll_test_support::tls::Identity;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -90,6 +91,8 @@ impl Document {
         let algorithm = ALGORITHMS[usize::from(self.algorithm) % ALGORITHMS.len()];
         format!(
             "services:\n- name: web\n  host: web\n  read_timeout: {timeout_ms}\n  write_timeout: {timeout_ms}\n  routes:\n{routes}\
+             - name: calls\n  host: web\n  protocol: grpc\n  read_timeout: {timeout_ms}\n  write_timeout: {timeout_ms}\n  \
+             routes:\n  - {{name: calls, hosts: [{HOST}], paths: [{ECHO}, {COUNT}], protocols: [grpc, grpcs]}}\n\
              - name: noise\n  url: \"http://127.0.0.1:{noise}\"\n  routes:\n  - {{name: noise, hosts: [{noisy}]}}\n\
              upstreams:\n- name: web\n  algorithm: {algorithm}\n  discover: {{{discover}}}\n\
              certificates:\n- cert: |\n{certificate}  key: |\n{key}  snis: [{{name: {HOST}}}]\n",

@@ -1,17 +1,24 @@
 //! Requests as streams of HTTP/2: many on one connection, without TLS and with it.
 
 use crate::account::Outcome;
+use crate::grpc;
 use crate::schedule::Request;
 use crate::traffic::{HOST, PATIENCE, body_of, judge, path_of};
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Frame, SizeHint};
 use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use plimsoll_sample::framed;
 use plimsoll_test_support::tls;
 use rustls::ClientConfig;
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -20,7 +27,30 @@ const CONNECTIONS: usize = 3;
 /// A request that never left is sent again so often.
 const SENDS: usize = 3;
 
-type Sender = SendRequest<Full<Bytes>>;
+type Sender = SendRequest<Sent>;
+
+/// A request's body, whose length clients of gRPC do not tell beforehand.
+struct Sent {
+    bytes: Full<Bytes>,
+    told: bool,
+}
+
+impl Body for Sent {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.bytes).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        if self.told { self.bytes.size_hint() } else { SizeHint::default() }
+    }
+}
 
 /// Clients that share connections.
 pub(crate) struct Http2 {
@@ -43,16 +73,9 @@ impl Http2 {
 
     async fn exchange(&self, request: &Request) -> Outcome {
         let body = Bytes::from(body_of(request));
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
         let mut why = String::new();
         for _ in 0..SENDS {
-            let message = http::Request::builder()
-                .method(if request.kind.is_post() { "POST" } else { "GET" })
-                .uri(format!("{scheme}://{HOST}{}", path_of(request)))
-                .header("x-test-request", request.number)
-                .header("te", "trailers")
-                .body(Full::new(body.clone()))
-                .expect("a good request");
+            let message = self.message(request, &body);
             let mut sender = match Box::pin(self.connection(request.number)).await {
                 Ok(sender) => sender,
                 Err(error) => return Outcome::None(format!("connect: {error}")),
@@ -65,6 +88,24 @@ impl Http2 {
             }
         }
         Outcome::None(why)
+    }
+
+    fn message(&self, request: &Request, body: &Bytes) -> http::Request<Sent> {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let is_call = request.kind.is_call();
+        let body = if is_call { framed(body).into() } else { body.clone() };
+        let mut message = http::Request::builder()
+            .method(if request.kind.is_post() { "POST" } else { "GET" })
+            .uri(format!("{scheme}://{HOST}{}", path_of(request)))
+            .header("x-test-request", request.number)
+            .header("te", "trailers");
+        if is_call {
+            message = message
+                .header("content-type", "application/grpc")
+                .header("x-test-ms", request.pause_ms)
+                .header("x-test-count", request.count);
+        }
+        message.body(Sent { bytes: Full::new(body), told: !is_call }).expect("a good request")
     }
 
     async fn connection(&self, number: u32) -> Result<Sender, String> {
@@ -94,19 +135,20 @@ async fn shake(
 }
 
 async fn read(request: &Request, sent: &[u8], answer: http::Response<hyper::body::Incoming>) -> Outcome {
-    let status = answer.status().as_u16();
-    let (mut body, mut whole, mut events) = (answer.into_body(), Vec::new(), None);
+    let (head, mut body) = answer.into_parts();
+    let (mut whole, mut trailers) = (Vec::new(), HeaderMap::new());
     while let Some(frame) = body.frame().await {
         match frame {
             Ok(frame) => match frame.into_data() {
                 Ok(data) => whole.extend_from_slice(&data),
-                Err(frame) => {
-                    let trailers = frame.into_trailers().unwrap_or_default();
-                    events = trailers.get("x-events").and_then(|value| value.to_str().ok()).map(str::to_owned);
-                }
+                Err(frame) => trailers = frame.into_trailers().unwrap_or_default(),
             },
-            Err(error) => return Outcome::Cut(status, format!("{error:?}")),
+            Err(error) => return Outcome::Cut(head.status.as_u16(), format!("{error:?}")),
         }
     }
-    judge(request, sent, status, &whole, events.as_deref())
+    if request.kind.is_call() {
+        return grpc::judge(request, sent, &head, &whole, &trailers);
+    }
+    let events = trailers.get("x-events").and_then(|value| value.to_str().ok());
+    judge(request, sent, head.status.as_u16(), &whole, events)
 }

@@ -11,13 +11,18 @@
 //! | a replica is killed | an answer of its that had begun is cut, or 502 where its client had nothing of it yet; a POST that it had taken gets 502. What was not under way at that very moment, and any GET whose answer had not begun, is answered right |
 //! | clients misbehave | nothing of others |
 //!
+//! A call of gRPC is a POST, whatever it does: what is said of POSTs holds for calls. Where the gateway fails one it says why
+//! in gRPC's way, and a stream of messages is whole only with the status that follows it: one that just ends is wrong,
+//! whatever happened.
+//!
 //! Always: every byte of every answer is right, no POST is carried out twice and none that was answered was not, no answer takes
 //! longer than 20 s. In the end nothing is left under way, the gateway's counters agree with the clients' books, memory
 //! and descriptors are level, and it ends in good order.
 //!
 //! That it can fail was seen with gateways that were broken on purpose (seed 22, processes, 45 s): without retries 32 requests
 //! were lost and the gateway counted more losses than the clients could explain; with POSTs repeated always, some were carried
-//! out twice; with replicas killed instead of drained, 59 answers were cut or lost that nothing excused.
+//! out twice; with replicas killed instead of drained, 59 answers were cut or lost that nothing excused. With trailers dropped
+//! (12 s), every call and every stream over HTTP/2 was lost, 283 of 2,401 requests.
 //!
 //! `PLIMSOLL_CHAOS_SECONDS`: for so long; `PLIMSOLL_SEED`: what a failed run printed. Times are those of the machine: a
 //! replay does the same things in the same order at about the same moments.
@@ -29,6 +34,7 @@ mod acts;
 mod checks;
 mod document;
 mod fleet;
+mod grpc;
 mod http1;
 mod http2;
 mod noise;

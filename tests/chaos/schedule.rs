@@ -41,10 +41,14 @@ pub(crate) enum Kind {
     TlsGet,
     /// A POST so.
     TlsPost,
+    /// A call of gRPC that is answered by one message.
+    Call,
+    /// One that is answered by a stream of messages.
+    CallStream,
 }
 
 /// Every kind, and how many of so many requests it is.
-const MIX: [(u32, Kind); 13] = [
+const MIX: [(u32, Kind); 15] = [
     (24, Kind::Get),
     (10, Kind::FreshGet),
     (18, Kind::Post),
@@ -58,17 +62,34 @@ const MIX: [(u32, Kind); 13] = [
     (3, Kind::Http2Events),
     (3, Kind::TlsGet),
     (3, Kind::TlsPost),
+    (6, Kind::Call),
+    (3, Kind::CallStream),
 ];
 
 impl Kind {
     /// Whether it must not be carried out twice.
     pub(crate) const fn is_post(self) -> bool {
-        matches!(self, Self::Post | Self::FreshPost | Self::Upload | Self::Http2Post | Self::TlsPost)
+        self.is_call() || matches!(self, Self::Post | Self::FreshPost | Self::Upload | Self::Http2Post | Self::TlsPost)
+    }
+
+    /// Whether it is gRPC.
+    pub(crate) const fn is_call(self) -> bool {
+        matches!(self, Self::Call | Self::CallStream)
+    }
+
+    /// Whether its answer is cut by a reset of HTTP/2, which may overtake the answer's head.
+    pub(crate) const fn may_be_reset(self) -> bool {
+        self.is_call() || matches!(self, Self::Http2Events)
+    }
+
+    /// The service that it asks.
+    pub(crate) const fn service(self) -> &'static str {
+        if self.is_call() { "calls" } else { "web" }
     }
 
     /// Whether its answer may be under way for long.
     pub(crate) const fn is_long(self) -> bool {
-        matches!(self, Self::Download | Self::Events | Self::Http2Events | Self::Upgrade)
+        matches!(self, Self::Download | Self::Events | Self::Http2Events | Self::Upgrade | Self::CallStream)
     }
 
     /// Whether it goes over a connection that others do not use.
@@ -85,7 +106,7 @@ pub(crate) struct Request {
     pub(crate) kind: Kind,
     /// Bytes of its body, or of the answer's.
     pub(crate) size: usize,
-    /// Whether its body is sent in chunks.
+    /// Whether its body is sent in chunks; a call, over TLS.
     pub(crate) chunked: bool,
     /// Events, or pieces that are echoed.
     pub(crate) count: u32,
@@ -114,7 +135,7 @@ impl Request {
             _ => 0,
         };
         let pause_ms = match kind {
-            Kind::Events | Kind::Http2Events | Kind::Upgrade => random.u64(20..200),
+            Kind::Events | Kind::Http2Events | Kind::CallStream | Kind::Upgrade => random.u64(20..200),
             Kind::Upload | Kind::Download => 0,
             // Most are answered at once; what is in flight when something happens are mostly the others.
             _ if random.u8(..3) == 0 => random.u64(50..600),

@@ -5,7 +5,7 @@ use crate::http1::Http1;
 use crate::http2::Http2;
 use crate::noise;
 use crate::schedule::{Kind, Request};
-use plimsoll_sample::{checksum, generated};
+use plimsoll_sample::{COUNT, ECHO, checksum, generated};
 use rustls::ClientConfig;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -105,6 +105,8 @@ impl Clients {
         match request.kind {
             Kind::Http2Get | Kind::Http2Post | Kind::Http2Events => self.http2.send(request).await,
             Kind::TlsGet | Kind::TlsPost => self.tls.send(request).await,
+            Kind::Call | Kind::CallStream if request.chunked => self.tls.send(request).await,
+            Kind::Call | Kind::CallStream => self.http2.send(request).await,
             _ => self.http1.send(request).await,
         }
     }
@@ -124,6 +126,8 @@ pub(crate) fn path_of(request: &Request) -> String {
         Kind::Download => format!("/bytes?n={size}&seed={seed}"),
         Kind::Events | Kind::Http2Events => format!("/events?n={count}&ms={pause_ms}"),
         Kind::Upgrade => "/echo".to_owned(),
+        Kind::Call => ECHO.to_owned(),
+        Kind::CallStream => COUNT.to_owned(),
         _ => format!("/{number}?ms={pause_ms}"),
     }
 }

@@ -1,6 +1,8 @@
 """A gRPC server and a client from the `grpcio` package, without generated code: messages are bytes.
-`serve` prints its port; `talk PORT HOST` makes every kind of call through it."""
+`serve` prints its port; `talk PORT HOST` makes every kind of call through it; `fail PORT HOST BYTES` makes one call that
+fails, calls again as its policy has it, and prints how the last try ended."""
 
+import json
 import sys
 import threading
 from concurrent import futures
@@ -9,6 +11,14 @@ import grpc
 
 SERVICE = "test.Echo"
 MESSAGES = 50
+# What clients that try again are commonly told: so often, so soon, and upon what.
+RETRIES = {
+    "maxAttempts": 3,
+    "initialBackoff": "0.05s",
+    "maxBackoff": "0.1s",
+    "backoffMultiplier": 1,
+    "retryableStatusCodes": ["UNAVAILABLE"],
+}
 
 
 def unary(request, context):
@@ -81,5 +91,23 @@ def talk(port, host):
     print("ok")
 
 
+def fail(port, host, size):
+    policy = json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": RETRIES}]})
+    options = [("grpc.default_authority", host), ("grpc.service_config", policy)]
+    channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=options)
+    try:
+        channel.unary_unary(f"/{SERVICE}/Unary")(b"x" * size, timeout=20)
+        raise AssertionError("the call did not fail")
+    except grpc.RpcError as error:
+        metadata = dict(error.trailing_metadata())
+        print(json.dumps({"code": error.code().name, "details": error.details(), "metadata": metadata}))
+
+
 if __name__ == "__main__":
-    run_server() if sys.argv[1] == "serve" else talk(int(sys.argv[2]), sys.argv[3])
+    command, *arguments = sys.argv[1:]
+    if command == "serve":
+        run_server()
+    elif command == "talk":
+        talk(int(arguments[0]), arguments[1])
+    else:
+        fail(int(arguments[0]), arguments[1], int(arguments[2]))

@@ -2,12 +2,15 @@
 //! `websockets` and `grpcio`. A client that is not installed is named in one line, and its test passes; where
 //! `PLIMSOLL_CLIENTS` names a Python, as in `.ci/run`, everything must be there.
 
-use crate::gateway::embedded;
+use crate::gateway::{Embedded, embedded};
 use bytes::Bytes;
 use http_body_util::Full;
+use plimsoll_test_support::metrics;
 use plimsoll_test_support::target::Target;
 use plimsoll_test_support::tls::Authority;
-use std::path::PathBuf;
+use plimsoll_test_support::wait::until;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -143,4 +146,72 @@ async fn grpc_calls_of_every_kind_pass() {
     let program = python.display().to_string();
     let said = run(&program, &[script, "talk", &gateway.http.port().to_string(), "web.test"]).await;
     assert_eq!(said.as_deref(), Some("ok\n"));
+}
+
+/// How a client of gRPC that calls again upon UNAVAILABLE understood that its call failed.
+async fn failed(python: &Path, gateway: &Embedded, host: &str, bytes: usize) -> Value {
+    let (port, bytes) = (gateway.http.port().to_string(), bytes.to_string());
+    let program = python.display().to_string();
+    let said = run(&program, &["tests/clients/grpc_calls.py", "fail", &port, host, &bytes]).await;
+    serde_json::from_str(&said.expect("it is there")).expect("JSON")
+}
+
+/// How often the gateway says that it has answered with this status.
+fn answered(gateway: &Embedded, status: &str) -> f64 {
+    let text = gateway.handle().telemetry().render(tokio::time::Instant::now().into_std());
+    metrics::value(&text, "plimsoll_http_requests_total", &[("code", status)]).unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn grpc_clients_understand_the_gateways_own_answers_and_call_again_where_that_may_help() {
+    let Some(python) = python() else { return };
+    let listen = || std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = |listener: &std::net::TcpListener| listener.local_addr().expect("it is bound").port();
+    // The kernel takes connections to the one, and says nothing; nobody is there at the other.
+    let silent = listen();
+    let (slow, gone) = (port(&silent), port(&listen()));
+    let service = |name: &str, more: &str, protocols: &str| {
+        format!(
+            "- {{name: {name}, protocol: grpc, read_timeout: 300, {more}, routes: [{{name: {name}, hosts: [{name}.test], \
+             protocols: [{protocols}]}}]}}\n"
+        )
+    };
+    let services = [
+        service("gone", &format!("host: 127.0.0.1, port: {gone}"), "grpc, grpcs"),
+        service("slow", &format!("host: 127.0.0.1, port: {slow}"), "grpc, grpcs"),
+        service("empty", "host: empty", "grpc, grpcs"),
+        service("secret", "host: empty", "grpcs"),
+    ];
+    let document =
+        format!("  limits: {{request_body: 1KiB}}\nservices:\n{}upstreams:\n- {{name: empty}}", services.concat());
+    let gateway = embedded(&document, None).await;
+    let check = async |host: &str, bytes, code: &str, message: &str, (status, times): (&str, f64)| {
+        let failed = failed(&python, &gateway, host, bytes).await;
+        assert_eq!(failed["code"], code, "{host}: {failed}");
+        let id = failed["metadata"]["x-kong-request-id"].as_str().unwrap_or_default();
+        assert_eq!(failed["details"], format!("{message}, request_id: {id}"), "{host}");
+        // What operators see is what happened, however often.
+        until(TALK_MAX, &format!("{times} answers with {status}"), async || answered(&gateway, status) == times).await;
+    };
+    let invalid = "An invalid response was received from the upstream server";
+    check("gone.test", 1, "UNAVAILABLE", invalid, ("502", 3.0)).await;
+    check("slow.test", 1, "UNAVAILABLE", "The upstream server is timing out", ("504", 3.0)).await;
+    check("empty.test", 1, "UNAVAILABLE", "failure to get a peer from the ring-balancer", ("503", 3.0)).await;
+    check("slow.test", 2000, "RESOURCE_EXHAUSTED", "Payload too large", ("413", 1.0)).await;
+    check("none.test", 1, "UNIMPLEMENTED", "no Route matched with those values", ("404", 1.0)).await;
+    check("secret.test", 1, "UNKNOWN", "Please use HTTPS protocol", ("426", 1.0)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn grpc_clients_that_call_too_often_are_told_when_to_come_again_and_do_not_insist() {
+    let Some(python) = python() else { return };
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+    let limits = "  limits: {requests_per_client: {rate: 1, per: 60s}}\n";
+    let gateway = embedded(&format!("{limits}{}", all_to("grpc", gone.port())), None).await;
+    // The first try takes what the client may have; the second is the last.
+    let failed = failed(&python, &gateway, "web.test", 1).await;
+    assert_eq!(failed["code"], "RESOURCE_EXHAUSTED", "{failed}");
+    let after: u32 = failed["metadata"]["retry-after"].as_str().unwrap_or_default().parse().expect("seconds");
+    assert!((50..=60).contains(&after), "{after}");
+    until(TALK_MAX, "one refusal", async || answered(&gateway, "429") == 1.0).await;
 }

@@ -10,6 +10,7 @@
 pub mod answer;
 mod error;
 pub mod forward;
+pub mod grpc;
 pub mod h1;
 pub mod head;
 mod known;

@@ -71,6 +71,9 @@ pub(super) fn write_own(request: &Request, answer: &Answer) -> Response<()> {
             headers.append(HeaderName::from_static(name), value);
         }
     }
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(answer.body.len()));
+    // One without a body is gRPC's, and says its end otherwise.
+    if !answer.body.is_empty() {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(answer.body.len()));
+    }
     response
 }

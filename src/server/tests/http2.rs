@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\nX-Own: yes\r\n\r\nhi";
 
-async fn client(address: SocketAddr) -> SendRequest<Full<Bytes>> {
+pub(super) async fn client(address: SocketAddr) -> SendRequest<Full<Bytes>> {
     let io = TokioIo::new(TcpStream::connect(address).await.unwrap());
     let (sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
     tokio::spawn(connection);
@@ -26,7 +26,7 @@ fn get(path: &str) -> Request<Full<Bytes>> {
     Request::builder().uri(format!("http://shop{path}")).body(Full::default()).unwrap()
 }
 
-async fn body(response: Response<Incoming>) -> (Bytes, Option<HeaderMap>) {
+pub(super) async fn body(response: Response<Incoming>) -> (Bytes, Option<HeaderMap>) {
     let collected = Limited::new(response.into_body(), 16 << 20).collect().await.unwrap();
     let trailers = collected.trailers().cloned();
     (collected.to_bytes(), trailers)

@@ -8,6 +8,7 @@
 
 mod announced;
 mod bodies;
+mod calls;
 mod fixture;
 mod hedging;
 mod http2;

@@ -7,6 +7,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 const HEAD_MAX: usize = 64 << 10;
 /// 16 MiB: far more than any body that a test sends to a sample.
 const BODY_MAX: usize = 16 << 20;
+/// How HTTP/2 begins, and no request of HTTP/1 (RFC 9113 §3.4).
+const HTTP2: &[u8] = b"PRI ";
 
 /// A request, read whole.
 pub(crate) struct Request {
@@ -57,6 +59,19 @@ impl<R: AsyncRead + Unpin> Reader<R> {
             return Ok(true);
         }
         Ok(self.from.read_buf(&mut self.buffer).await? > 0)
+    }
+
+    /// Whether what has begun is HTTP/2.
+    pub(crate) async fn speaks_http2(&mut self) -> Result<bool> {
+        while self.buffer.len() < HTTP2.len() && HTTP2.starts_with(&self.buffer) {
+            self.more(HEAD_MAX).await?;
+        }
+        Ok(self.buffer.starts_with(HTTP2))
+    }
+
+    /// What was read ahead, and where more comes from.
+    pub(crate) fn into_parts(self) -> (Vec<u8>, R) {
+        (self.buffer, self.from)
     }
 
     /// What follows an upgrade: bytes read ahead, then everything else.

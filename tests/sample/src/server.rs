@@ -1,5 +1,6 @@
 //! The server: a task a connection, and an end that serves everything that the kernel accepted.
 
+use crate::grpc;
 use crate::http::{Reader, Request, checksum};
 use crate::open;
 use crate::record::Record;
@@ -9,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 
@@ -30,11 +31,12 @@ pub struct Options {
     pub record: Option<PathBuf>,
 }
 
-struct Replica {
-    options: Options,
-    record: Option<Record>,
+pub(crate) struct Replica {
+    pub(crate) options: Options,
+    pub(crate) record: Option<Record>,
     well: AtomicBool,
-    stopping: watch::Receiver<bool>,
+    /// True once it finishes what it has and ends.
+    pub(crate) stopping: watch::Receiver<bool>,
 }
 
 /// Serves until `stop` says true; then goes on for [`Options::linger`], finishes what has begun, and returns.
@@ -85,7 +87,7 @@ fn spawn(stream: TcpStream, replica: &Arc<Replica>, open: &mpsc::Sender<()>) {
     });
 }
 
-async fn connection(mut stream: TcpStream, replica: &Replica) -> Result<()> {
+async fn connection(mut stream: TcpStream, replica: &Arc<Replica>) -> Result<()> {
     stream.set_nodelay(true)?;
     let (from, mut to) = stream.split();
     let mut reader = Reader::new(from);
@@ -95,6 +97,11 @@ async fn connection(mut stream: TcpStream, replica: &Replica) -> Result<()> {
             biased;
             begun = reader.begin() => if !begun? { return Ok(()) },
             _ = stopping.wait_for(|stopping| *stopping) => return Ok(()),
+        }
+        if reader.speaks_http2().await? {
+            let (first, from) = reader.into_parts();
+            let stream = tokio::io::join(std::io::Cursor::new(first).chain(from), to);
+            return Box::pin(grpc::serve(stream, replica)).await;
         }
         let request = reader.request().await?;
         if let (Some(record), "POST") = (&replica.record, request.method.as_str()) {
