@@ -1,21 +1,17 @@
-//! Attempts of a request on targets, until one answers or none may be made any more.
+//! One attempt of a request on a target: connects, sends, and waits for the answer's head.
 
 use super::body::ClientSide;
 use super::connecting;
 use super::exchange::{Exchange, Http1Exchange, Http2Exchange};
 use super::failure::Failure;
 use super::forward;
-use super::hedge;
-use super::hold::{self, Hold};
-use super::queue::Queue;
 use super::request::Request;
-use super::retry::Repeats;
 use super::slots::{Interrupt, Slot};
 use super::worker::Worker;
 use crate::snapshot::Service;
 use plimsoll_core::health::Outcome;
 use plimsoll_core::protocol::ResponseHead;
-use plimsoll_core::upstream::{Acquired, Ask, InFlight, Target};
+use plimsoll_core::upstream::{InFlight, Target};
 use smallvec::SmallVec;
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -40,210 +36,6 @@ pub(crate) struct Answered {
 /// Targets that this request was tried on. Avoided, not excluded.
 pub(crate) type Tried = SmallVec<[Arc<Target>; 4]>;
 
-/// What a request's attempts so far have come to.
-#[derive(Default)]
-pub(crate) struct Tries {
-    tried: Tried,
-    hold: Hold,
-    repeats: Repeats,
-}
-
-impl Tries {
-    /// Whether there may be a further attempt although a target has begun to answer: it broke off before the client had
-    /// anything of it.
-    pub(crate) fn answer_broke(&mut self, request: &mut Request, failure: &Failure) -> bool {
-        if !matches!(failure, Failure::AnswerCut | Failure::BadResponse(_)) {
-            return false;
-        }
-        let (Some(target), Ok((service, _))) = (request.record.target.take(), current_service(request, true)) else {
-            return false;
-        };
-        let failed = Failed { failure: Failure::Closed, never_acknowledged: false, stale: false, fed: target.fed };
-        let allowed = self.repeats.allow(request, &service, &failed, request.worker.now());
-        if allowed {
-            request.worker.telemetry.retry(service.upstream_series.id(), failure.row().label);
-            request.upload.rewind();
-            self.tried.push(target);
-        } else {
-            request.record.target = Some(target);
-        }
-        allowed
-    }
-}
-
-/// Tries targets until one answers.
-///
-/// # Errors
-/// Why no further attempt was made: the last one's failure, or the client's.
-pub(crate) async fn attempts<C: ClientSide>(
-    request: &mut Request,
-    client: &mut C,
-    slot: &Slot,
-    tries: &mut Tries,
-) -> Result<Answered, Failure> {
-    let worker = Rc::clone(&request.worker);
-    let Tries { tried, hold, repeats } = tries;
-    if request.record.attempts == 0 {
-        slot.arm_request(request.settings().timeouts.request);
-    }
-    loop {
-        let (service, in_flight, began) = match ask(request, tried, request.record.attempts > 0)? {
-            // Nearly always, and without a future.
-            Asked::Picked(picked) => picked,
-            asked => ask_until_picked(asked, request, client, slot, hold, tried).await?,
-        };
-        let mut hedge = None;
-        if request.record.attempts == 0 {
-            service.upstream.retry_budget.request(began);
-            hedge = hedge::after(request, &service.upstream, began);
-        }
-        request.record.attempts += 1;
-        let mut attempt = Attempt {
-            request: &mut *request,
-            client: &mut *client,
-            slot,
-            service: &service,
-            fresh: repeats.fresh,
-            hedge,
-            began,
-        };
-        let result = attempt.run(in_flight, tried).await;
-        let answerer_began = attempt.began;
-        let now = worker.now();
-        let took = now.saturating_duration_since(began);
-        request.record.upstream_duration = Some(took);
-        let started = request.record.started;
-        let since = if began == started { took } else { now.saturating_duration_since(started) };
-        request.record.answered = Some(since);
-        let failed = match result {
-            Ok(answered) => {
-                let took = if answerer_began == began { took } else { now.saturating_duration_since(answerer_began) };
-                answered.in_flight.target().record_latency(took, now);
-                request.upload.forget();
-                hold.answered();
-                return Ok(answered);
-            }
-            Err(failed) => failed,
-        };
-        slot.on_target(None);
-        if !repeats.allow(request, &service, &failed, now) {
-            return Err(failed.failure);
-        }
-        still_wanted(&worker, client, slot).await?;
-        worker.telemetry.retry(service.upstream_series.id(), failed.failure.row().label);
-        request.upload.rewind();
-    }
-}
-
-/// Whether a repeat still has someone to answer: it neither outlives its client nor the request's deadline.
-///
-/// # Errors
-/// Why not.
-async fn still_wanted<C: ClientSide>(worker: &Worker, client: &mut C, slot: &Slot) -> Result<(), Failure> {
-    poll_fn(|cx| {
-        if client.poll_gone(cx, worker).is_ready() {
-            return Poll::Ready(Err(Failure::ClientGone));
-        }
-        Poll::Ready(match slot.poll(cx) {
-            Poll::Ready(Interrupt::RequestTimedOut) => Err(Failure::RequestTimeout),
-            Poll::Ready(Interrupt::Drained) => Err(Failure::Drained),
-            _ => Ok(()),
-        })
-    })
-    .await
-}
-
-/// A target for an attempt, the service that it is made for, and when it begins.
-type Picked = (Arc<Service>, InFlight, Instant);
-
-/// What asking for a target came to.
-enum Asked {
-    Picked(Picked),
-    /// The pool is of a newer document, in which the service may be another one: ask again.
-    Newer,
-    /// Ask again when the pool has changed since this version, or after a moment.
-    Tried(Arc<Service>, u64),
-    /// Ask again when there is something to pick.
-    Hold(Arc<Service>),
-    /// All targets are full: wait for a slot of one.
-    Queue(Arc<Service>),
-}
-
-/// Asks for a target. `again`: it is not the request's first look.
-#[inline]
-fn ask(request: &Request, tried: &Tried, again: bool) -> Result<Asked, Failure> {
-    let (service, generation) = current_service(request, again)?;
-    if service.unresolved {
-        return Err(Failure::NameNotResolved);
-    }
-    // The first attempt begins where the request does: a look at the clock costs more than what lies between.
-    let now = if again { request.worker.now() } else { request.record.asked };
-    let ask = Ask { tried, now, key: 0 };
-    let newer = |pool: u64| pool > generation;
-    match request.worker.with_rng(|rng| service.upstream.acquire(&ask, rng)) {
-        Acquired::Got(in_flight) if newer(in_flight.generation()) => Ok(Asked::Newer),
-        Acquired::Got(in_flight) => Ok(Asked::Picked((service, in_flight, now))),
-        Acquired::Tried { version } => Ok(Asked::Tried(service, version)),
-        Acquired::Empty { hold: true } => Ok(Asked::Hold(service)),
-        Acquired::Full { .. } | Acquired::Empty { .. } if !again && newer(service.upstream.pool().generation()) => {
-            Ok(Asked::Newer)
-        }
-        Acquired::Full { queue: true } => Ok(Asked::Queue(service)),
-        Acquired::Full { queue: false } => Err(Failure::QueueFull),
-        Acquired::Empty { .. } => Err(Failure::NoTarget),
-    }
-}
-
-/// Waits and asks again until a target is picked.
-async fn ask_until_picked<C: ClientSide>(
-    mut asked: Asked,
-    request: &mut Request,
-    client: &mut C,
-    slot: &Slot,
-    hold: &mut Hold,
-    tried: &mut Tried,
-) -> Result<Picked, Failure> {
-    let mut queue = Queue::default();
-    loop {
-        match asked {
-            Asked::Picked(picked) => return Ok(picked),
-            Asked::Newer => {}
-            Asked::Tried(service, version) => {
-                hold::next_change(request, &service.upstream, version, client, slot).await?;
-                tried.clear();
-            }
-            Asked::Hold(service) => hold.wait(request, &service.upstream, client, slot).await?,
-            Asked::Queue(service) => {
-                if let Some(in_flight) = queue.wait(request, &service.upstream, tried, client, slot).await? {
-                    let (current, generation) = current_service(request, true)?;
-                    if Arc::ptr_eq(&current.upstream, &service.upstream) && in_flight.generation() <= generation {
-                        return Ok((current, in_flight, request.worker.now()));
-                    }
-                }
-            }
-        }
-        asked = ask(request, tried, true)?;
-    }
-}
-
-/// The request's service, and the generation of the snapshot that it is of. Where that document may not be the one any more
-/// that the pool was made for (`again`: this is not its first look), its namesake in the present one: protocol, TLS, Host
-/// and timeouts must fit the targets that the pool has now.
-fn current_service(request: &Request, again: bool) -> Result<(Arc<Service>, u64), Failure> {
-    let own = request.service().ok_or(Failure::NoService)?;
-    let generation = request.generation();
-    if !again {
-        return Ok((Arc::clone(own), generation));
-    }
-    let current = request.worker.snapshot();
-    match current.services.get(&own.name) {
-        Some(service) => Ok((Arc::clone(service), current.generation)),
-        // The document has it no longer, but its pool is still what it was.
-        None if own.upstream.pool().generation() <= generation => Ok((Arc::clone(own), generation)),
-        None => Err(Failure::NoTarget),
-    }
-}
-
 /// A failed attempt.
 pub(crate) struct Failed {
     /// Why.
@@ -267,9 +59,9 @@ pub(super) struct Attempt<'a, C> {
     /// Whose targets are tried.
     pub(super) service: &'a Arc<Service>,
     /// Only a new connection will do: an idle one has just failed.
-    fresh: bool,
+    pub(super) fresh: bool,
     /// After so long without an answer, a second target is asked.
-    hedge: Option<Duration>,
+    pub(super) hedge: Option<Duration>,
     /// When it began, on the target that has answered.
     pub(super) began: Instant,
 }
@@ -289,7 +81,8 @@ pub(super) struct Running {
 }
 
 impl<C: ClientSide> Attempt<'_, C> {
-    async fn run(&mut self, in_flight: InFlight, tried: &mut Tried) -> Result<Answered, Failed> {
+    /// Runs it, beginning with a target whose slot is taken.
+    pub(super) async fn run(&mut self, in_flight: InFlight, tried: &mut Tried) -> Result<Answered, Failed> {
         let worker = Rc::clone(&self.request.worker);
         let fed = in_flight.target().fed;
         let before_sending = |failure| Failed { failure, never_acknowledged: true, stale: false, fed };

@@ -19,6 +19,7 @@ mod request;
 mod route;
 
 mod attempt;
+mod attempts;
 mod connecting;
 mod hedge;
 mod hold;

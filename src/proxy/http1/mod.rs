@@ -9,7 +9,7 @@ mod side;
 mod tunnel;
 
 use super::answer::Answer;
-use super::attempt::{self, Tries};
+use super::attempts::{Tries, attempts};
 use super::buffer::Buffer;
 use super::client::Client;
 use super::failure::Failure;
@@ -273,7 +273,7 @@ async fn one(
             request.enter_upstream();
             let mut tries = Tries::default();
             loop {
-                let answered = match attempt::attempts(request, &mut side, slot, &mut tries).await {
+                let answered = match attempts(request, &mut side, slot, &mut tries).await {
                     Ok(answered) => answered,
                     Err(failure) => break (failure, false),
                 };

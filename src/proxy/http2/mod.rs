@@ -9,7 +9,7 @@ mod side;
 mod streams;
 
 use super::answer::Answer;
-use super::attempt::{self, Tries};
+use super::attempts::{Tries, attempts};
 use super::client::Client;
 use super::failure::Failure;
 use super::record::Record;
@@ -246,7 +246,7 @@ async fn handle(
         Ok(()) => request.enter_upstream(),
         Err(failure) => return refuse(request, failure, &mut side),
     }
-    let answered = match attempt::attempts(&mut request, &mut side, &slot, &mut Tries::default()).await {
+    let answered = match attempts(&mut request, &mut side, &slot, &mut Tries::default()).await {
         Ok(answered) => answered,
         Err(failure) => {
             if matches!(failure, Failure::ClientGone) {
