@@ -32,6 +32,12 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) async fn perform(&mut self, step: &Step) {
+        // A container that has just begun may not hear TERM, and its engine waits ten seconds for it: with all of them stopped,
+        // for longer than requests are held.
+        let stops_all = matches!(step.act, Act::Nobody { .. } | Act::Recreate | Act::RestartAll);
+        if stops_all && matches!(self.fleet, Fleet::Containers(_)) {
+            self.settle().await;
+        }
         match step.act {
             Act::Kill { who } => self.kill(&self.one(who)).await,
             Act::KillAll => self.kill(&self.fleet.living()).await,
