@@ -131,7 +131,7 @@ impl<C: ClientSide> Attempt<'_, C> {
                 Exchange::Http2(Box::new(Http2Exchange::new(worker, place, parts, asked)))
             }
         };
-        let wait = Wait { armed: None, send_failed: None, continued: false };
+        let wait = Wait { armed: None, send_failed: None, continued: false, follows: false };
         Ok(Running { exchange, in_flight, profile, head: worker.take_response(), wait })
     }
 
@@ -144,7 +144,7 @@ impl<C: ClientSide> Attempt<'_, C> {
     }
 
     /// The target will not answer.
-    pub(super) fn failed(&self, worker: &Worker, running: Running, failure: Failure, tried: &mut Tried) -> Failed {
+    pub(super) fn failed(&mut self, worker: &Worker, running: Running, failure: Failure, tried: &mut Tried) -> Failed {
         let Running { exchange, in_flight, head, .. } = running;
         worker.put_response(head);
         let never_acknowledged = exchange.never_acknowledged();
@@ -154,11 +154,20 @@ impl<C: ClientSide> Attempt<'_, C> {
             exchange.found_stale();
         }
         let target = in_flight.target();
+        self.request.record.target = Some(Arc::clone(target));
         if failure.is_targets() && !stale {
             report_failure(worker, self.service, target, &failure);
             tried.push(Arc::clone(target));
         }
         Failed { failure, never_acknowledged, stale, fed: target.fed }
+    }
+
+    /// The other attempt is over: this one, which began then, bounds the wait from now on.
+    pub(super) fn leads(&self, running: &mut Running, began: Instant, now: Instant) {
+        let Running { exchange, wait, .. } = running;
+        wait.follows = false;
+        wait.armed = Some((exchange.progress(), exchange.is_sent(), wait.continued));
+        self.slot.arm(self.service.read_timeout.saturating_sub(now.saturating_duration_since(began)));
     }
 
     /// Sends the request and waits for the answer's head.
@@ -230,7 +239,7 @@ impl<C: ClientSide> Attempt<'_, C> {
     /// Bounds the wait by what is waited for; begins again whenever something moved.
     fn arm(&self, exchange: &Exchange, wait: &mut Wait) {
         let state = (exchange.progress(), exchange.is_sent(), wait.continued);
-        if wait.armed == Some(state) {
+        if wait.follows || wait.armed == Some(state) {
             return;
         }
         wait.armed = Some(state);
@@ -265,14 +274,11 @@ pub(super) struct Wait {
     send_failed: Option<Failure>,
     /// Whether the client was told to go on, or anything else.
     pub(super) continued: bool,
+    /// Another attempt of the request is under way, which bounds the wait.
+    pub(super) follows: bool,
 }
 
 impl Wait {
-    /// Begins the wait anew.
-    pub(super) fn again(&mut self) {
-        self.armed = None;
-    }
-
     fn for_continue(&self, request: &Request, exchange: &Exchange) -> bool {
         request.head.expect_continue && !self.continued && !exchange.is_sent() && request.upload.taken() == 0
     }

@@ -30,10 +30,11 @@ impl Tries {
     /// Whether there may be a further attempt although a target has begun to answer: it broke off before the client had
     /// anything of it.
     pub(crate) fn answer_broke(&mut self, request: &mut Request, failure: &Failure) -> bool {
-        if !matches!(failure, Failure::AnswerCut | Failure::BadResponse(_)) {
+        // What follows an upgrade is the client's, and may be gone already.
+        if !matches!(failure, Failure::AnswerCut | Failure::BadResponse(_)) || request.record.status == 101 {
             return false;
         }
-        let (Some(target), Ok((service, _))) = (request.record.target.take(), current_service(request, true)) else {
+        let (Some(target), Ok((service, _))) = (request.record.target.clone(), current_service(request, true)) else {
             return false;
         };
         let failed = Failed { failure: Failure::Closed, never_acknowledged: false, stale: false, fed: target.fed };
@@ -41,9 +42,8 @@ impl Tries {
         if allowed {
             request.worker.telemetry.retry(service.upstream_series.id(), failure.row().label);
             request.upload.rewind();
+            request.record.bytes_out = 0;
             self.tried.push(target);
-        } else {
-            request.record.target = Some(target);
         }
         allowed
     }
@@ -63,6 +63,8 @@ pub(crate) async fn attempts<C: ClientSide>(
     let Tries { tried, hold, repeats } = tries;
     if request.record.attempts == 0 {
         slot.arm_request(request.settings().timeouts.request);
+    } else {
+        still_wanted(&worker, client, slot).await?;
     }
     loop {
         let (service, in_flight, began) = match ask(request, tried, request.record.attempts > 0)? {

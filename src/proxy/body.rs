@@ -110,7 +110,7 @@ impl Upload {
             self.kept = Vec::new();
             self.at = 0;
         }
-        self.complete = self.taken == 0;
+        self.complete &= self.taken == 0;
         self.limit = 0;
     }
 

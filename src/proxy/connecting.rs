@@ -288,15 +288,25 @@ impl Race<'_> {
         if !failure.is_targets() {
             return;
         }
-        let target = candidate.in_flight.target();
-        // What a runtime feeds is out until an event or a probe says otherwise. A document's target answers to Kong's
-        // counters alone.
-        if *failure == Failure::ConnectRefused && target.fed && target.set(Cause::Refused) {
-            self.service.upstream.changed();
-        }
-        report_failure(&self.worker, self.service, target, failure);
-        self.tried.push(Arc::clone(target));
+        not_connected(&self.worker, self.service, candidate.in_flight.target(), failure, self.tried);
     }
+}
+
+/// Tells everyone who counts that a target could not be connected to.
+pub(crate) fn not_connected(
+    worker: &Worker,
+    service: &Service,
+    target: &Arc<Target>,
+    failure: &Failure,
+    tried: &mut Tried,
+) {
+    // What a runtime feeds is out until an event or a probe says otherwise. A document's target answers to Kong's
+    // counters alone.
+    if *failure == Failure::ConnectRefused && target.fed && target.set(Cause::Refused) {
+        service.upstream.changed();
+    }
+    report_failure(worker, service, target, failure);
+    tried.push(Arc::clone(target));
 }
 
 /// Whether a connect failed over the name that was asked for by TLS: it is none, or the target's certificate is for others.

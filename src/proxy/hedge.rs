@@ -4,9 +4,9 @@
 //! its stream reset. Where one fails, the other goes on alone; where both do, it is the attempt that has failed. Only the first
 //! attempt of a request is hedged.
 
-use super::attempt::{Answered, Attempt, Failed, Running, Tried, report_failure};
+use super::attempt::{Answered, Attempt, Failed, Running, Tried};
 use super::body::ClientSide;
-use super::connecting::{self, Connected};
+use super::connecting::{self, Connected, Link};
 use super::failure::Failure;
 use super::request::Request;
 use super::slots::Interrupt;
@@ -27,7 +27,8 @@ pub(super) fn after(request: &Request, upstream: &Upstream, now: Instant) -> Opt
     let after = upstream.hedging.after()?;
     upstream.hedging.request(now);
     let head = &request.head;
-    (head.method.is_idempotent() && head.body == BodyLength::None && !head.upgrade).then_some(after)
+    // A second DELETE would be answered 404, and might be the first to be answered.
+    (head.method.is_safe() && head.body == BodyLength::None && !head.upgrade).then_some(after)
 }
 
 /// The attempt on another target.
@@ -59,6 +60,15 @@ struct Race {
     second_began: Option<Instant>,
     /// It is the second one that has answered.
     won: bool,
+    /// How the first one failed, while the second is under way.
+    failed: Option<Failed>,
+}
+
+impl Race {
+    /// Both are over, the second before anything was sent: it is the first one's failure that says what may be done.
+    fn over(&mut self, second: Failed) -> Failed {
+        self.failed.take().unwrap_or(second)
+    }
 }
 
 impl<C: ClientSide> Attempt<'_, C> {
@@ -70,7 +80,8 @@ impl<C: ClientSide> Attempt<'_, C> {
         tried: &mut Tried,
     ) -> Result<Answered, Failed> {
         let worker = Rc::clone(&self.request.worker);
-        let mut race = Race { first: Some(first), second: Second::NotYet, second_began: None, won: false };
+        let mut race =
+            Race { first: Some(first), second: Second::NotYet, second_began: None, won: false, failed: None };
         let mut due = pin!(tokio::time::sleep(after));
         let result = poll_fn(|cx| self.poll_race(cx, &worker, &mut race, due.as_mut(), tried)).await;
         if let Some(began) = race.second_began {
@@ -78,13 +89,19 @@ impl<C: ClientSide> Attempt<'_, C> {
             if let (true, Some(slow)) = (race.won, &race.first) {
                 // At least so long; less than it is known for says nothing.
                 let (target, now) = (slow.in_flight.target(), worker.now());
+                worker.telemetry.attempt(worker.target_series(target), None);
                 let took = now.saturating_duration_since(self.began);
                 if target.latency(now).is_none_or(|known| known < took) {
                     target.record_latency(took, now);
                 }
             }
-            if race.won {
+            if let (false, Second::Running(given_up)) = (race.won, &race.second) {
+                worker.telemetry.attempt(worker.target_series(given_up.in_flight.target()), None);
+            }
+            if let (true, Ok(answered)) = (race.won, &result) {
                 self.began = began;
+                // What becomes of the other target is nothing to this answer.
+                self.slot.on_target(Some(answered.in_flight.target()));
             }
         }
         if let Ok(answered) = &result {
@@ -101,20 +118,11 @@ impl<C: ClientSide> Attempt<'_, C> {
         mut due: Pin<&mut tokio::time::Sleep>,
         tried: &mut Tried,
     ) -> Poll<Result<Answered, Failed>> {
-        if let Some(mut running) = race.first.take() {
-            match self.poll_running(cx, worker, &mut running) {
-                Poll::Pending => race.first = Some(running),
-                Poll::Ready(Ok(())) => return Poll::Ready(Ok(self.answered(worker, running))),
-                Poll::Ready(Err(failure)) => {
-                    let failed = self.failed(worker, running, failure, tried);
-                    if !failed.failure.is_targets() || !self.goes_on(&mut race.second) {
-                        return Poll::Ready(Err(failed));
-                    }
-                }
-            }
+        if let Poll::Ready(over) = self.poll_first(cx, worker, race, tried) {
+            return Poll::Ready(over);
         }
         loop {
-            let next = match std::mem::replace(&mut race.second, Second::Over) {
+            race.second = match std::mem::replace(&mut race.second, Second::Over) {
                 Second::Over => return Poll::Pending,
                 Second::NotYet => {
                     if due.as_mut().poll(cx).is_pending() {
@@ -130,23 +138,16 @@ impl<C: ClientSide> Attempt<'_, C> {
                     Poll::Pending => {
                         race.second = Second::Connecting(connecting, in_flight, profile);
                         // Alone, it is who looks at the client and the clock.
-                        return if race.first.is_some() { Poll::Pending } else { self.poll_alone(cx, worker) };
+                        return if race.first.is_some() { Poll::Pending } else { self.poll_alone(cx, worker, race) };
                     }
-                    Poll::Ready(connected) => {
-                        let fed = in_flight.target().fed;
-                        let begun = match connected {
-                            Ok(link) => self.begin(worker, Connected { link, in_flight, profile }),
-                            Err(failure) => {
-                                self.second_failed(worker, in_flight.target(), &failure, tried);
-                                Err(failure)
-                            }
-                        };
-                        match begun {
-                            Ok(running) => Second::Running(running),
-                            Err(_) if race.first.is_some() => Second::Over,
-                            Err(failure) => return Poll::Ready(Err(before_sending(failure, fed))),
+                    Poll::Ready(connected) => match self.connected(worker, connected, (in_flight, profile), tried) {
+                        Ok(mut running) => {
+                            running.wait.follows = race.first.is_some();
+                            Second::Running(running)
                         }
-                    }
+                        Err(_) if race.first.is_some() => Second::Over,
+                        Err(failed) => return Poll::Ready(Err(race.over(failed))),
+                    },
                 },
                 Second::Running(mut running) => match self.poll_running(cx, worker, &mut running) {
                     Poll::Pending => {
@@ -158,16 +159,62 @@ impl<C: ClientSide> Attempt<'_, C> {
                         return Poll::Ready(Ok(self.answered(worker, running)));
                     }
                     Poll::Ready(Err(failure)) => {
-                        let failed = self.failed(worker, running, failure, tried);
+                        let mut failed = self.failed(worker, running, failure, tried);
                         if race.first.is_none() || !failed.failure.is_targets() {
+                            // What the first target may have done counts as well.
+                            failed.never_acknowledged &=
+                                race.failed.as_ref().is_none_or(|first| first.never_acknowledged);
                             return Poll::Ready(Err(failed));
                         }
                         Second::Over
                     }
                 },
             };
-            race.second = next;
         }
+    }
+
+    /// Ready when the first target has answered, or has failed and the second does not go on.
+    fn poll_first(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &Worker,
+        race: &mut Race,
+        tried: &mut Tried,
+    ) -> Poll<Result<Answered, Failed>> {
+        let Some(mut running) = race.first.take() else { return Poll::Pending };
+        match self.poll_running(cx, worker, &mut running) {
+            Poll::Pending => race.first = Some(running),
+            Poll::Ready(Ok(())) => return Poll::Ready(Ok(self.answered(worker, running))),
+            Poll::Ready(Err(failure)) => {
+                let failed = self.failed(worker, running, failure, tried);
+                if !failed.failure.is_targets() || !self.goes_on(worker, race) {
+                    return Poll::Ready(Err(failed));
+                }
+                race.failed = Some(failed);
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Sends the request to the second target, if it could be connected to.
+    fn connected(
+        &mut self,
+        worker: &Rc<Worker>,
+        connected: Result<Link, Failure>,
+        (in_flight, profile): (InFlight, u64),
+        tried: &mut Tried,
+    ) -> Result<Running, Failed> {
+        let fed = in_flight.target().fed;
+        let begun = match connected {
+            Ok(link) => self.begin(worker, Connected { link, in_flight, profile }),
+            Err(failure) => {
+                if failure.is_targets() {
+                    connecting::not_connected(worker, self.service, in_flight.target(), &failure, tried);
+                }
+                Err(failure)
+            }
+        };
+        begun.map_err(|failure| before_sending(failure, fed))
     }
 
     /// Asks another target, where one may be picked at once.
@@ -181,7 +228,9 @@ impl<C: ClientSide> Attempt<'_, C> {
         let ask = Ask { tried: &avoid, now, key: 0 };
         let Acquired::Got(in_flight) = worker.with_rng(|rng| upstream.acquire(&ask, rng)) else { return Second::Over };
         let same = Arc::ptr_eq(in_flight.target(), first.in_flight.target());
-        if same || in_flight.generation() > self.request.generation() {
+        // In a panic it may be one that is not well.
+        let panics = !upstream.pool().ignored().is_empty();
+        if same || panics || in_flight.generation() > self.request.generation() {
             return Second::Over;
         }
         if !upstream.hedging.draw(now) {
@@ -191,7 +240,10 @@ impl<C: ClientSide> Attempt<'_, C> {
         self.request.record.attempts += 1;
         let way = connecting::Way { service: self.service, slot: self.slot, fresh: false };
         match connecting::kept(self.request, way, in_flight) {
-            Ok(connected) => self.begin(worker, connected).map_or(Second::Over, Second::Running),
+            Ok(connected) => self.begin(worker, connected).map_or(Second::Over, |mut running| {
+                running.wait.follows = true;
+                Second::Running(running)
+            }),
             Err(in_flight) => {
                 let (connecting, profile) = connecting::alone(self.request, self.service, in_flight.target());
                 Second::Connecting(connecting, in_flight, profile)
@@ -200,40 +252,34 @@ impl<C: ClientSide> Attempt<'_, C> {
     }
 
     /// The first target has failed: whether the second may still answer. From now on it is the one that is watched.
-    fn goes_on(&mut self, second: &mut Second) -> bool {
-        let Some(target) = second.target() else { return false };
+    fn goes_on(&mut self, worker: &Worker, race: &mut Race) -> bool {
+        let (Some(target), Some(began)) = (race.second.target(), race.second_began) else { return false };
         if target.causes().intersects(Causes::CUT_OFF) {
             return false;
         }
         self.slot.on_target(Some(target));
-        self.slot.disarm();
-        if let Second::Running(running) = second {
-            running.wait.again();
+        match &mut race.second {
+            Second::Running(running) => self.leads(running, began, worker.now()),
+            // It has a time of its own.
+            _ => self.slot.disarm(),
         }
         true
     }
 
-    fn second_failed(&self, worker: &Worker, target: &Arc<Target>, failure: &Failure, tried: &mut Tried) {
-        if failure.is_targets() {
-            report_failure(worker, self.service, target, failure);
-            tried.push(Arc::clone(target));
-        }
-    }
-
     /// What ends the wait for a connection when nothing else is waited for.
-    fn poll_alone(&mut self, cx: &mut Context<'_>, worker: &Worker) -> Poll<Result<Answered, Failed>> {
-        let failure = if self.client.poll_gone(cx, worker).is_ready() {
-            Failure::ClientGone
-        } else {
-            match self.slot.poll(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Interrupt::TimedOut) => Failure::ConnectTimeout,
-                Poll::Ready(Interrupt::RequestTimedOut) => Failure::RequestTimeout,
-                Poll::Ready(Interrupt::GivenUp) => Failure::TargetGone,
-                Poll::Ready(Interrupt::Drained) => Failure::Drained,
+    fn poll_alone(&mut self, cx: &mut Context<'_>, worker: &Worker, race: &mut Race) -> Poll<Result<Answered, Failed>> {
+        let ended = |failure| Poll::Ready(Err(before_sending(failure, false)));
+        if self.client.poll_gone(cx, worker).is_ready() {
+            return ended(Failure::ClientGone);
+        }
+        match self.slot.poll(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Interrupt::RequestTimedOut) => ended(Failure::RequestTimeout),
+            Poll::Ready(Interrupt::Drained) => ended(Failure::Drained),
+            Poll::Ready(Interrupt::TimedOut | Interrupt::GivenUp) => {
+                Poll::Ready(Err(race.over(before_sending(Failure::TargetGone, false))))
             }
-        };
-        Poll::Ready(Err(before_sending(failure, false)))
+        }
     }
 }
 

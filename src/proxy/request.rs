@@ -39,8 +39,8 @@ pub(crate) struct Request {
 enum Held {
     /// All of it, and the route that won.
     Snapshot(LocalSnapshot, Option<RouteIndex>),
-    /// Its route and the settings alone.
-    Route(Option<Arc<Route>>, Arc<Settings>),
+    /// Its route, the settings and the generation alone.
+    Route(Option<Arc<Route>>, Arc<Settings>, u64),
 }
 
 impl Request {
@@ -79,7 +79,7 @@ impl Request {
     pub(crate) fn settings(&self) -> &Settings {
         match &self.held {
             Held::Snapshot(snapshot, _) => &snapshot.settings,
-            Held::Route(_, settings) => settings,
+            Held::Route(_, settings, _) => settings,
         }
     }
 
@@ -88,7 +88,7 @@ impl Request {
     pub(crate) fn generation(&self) -> u64 {
         match &self.held {
             Held::Snapshot(snapshot, _) => snapshot.generation,
-            Held::Route(..) => self.worker.snapshot().generation,
+            Held::Route(_, _, generation) => *generation,
         }
     }
 
@@ -105,7 +105,7 @@ impl Request {
     pub(crate) fn detach(&mut self) {
         if let Held::Snapshot(snapshot, index) = &self.held {
             let route = index.and_then(|index| snapshot.route(index)).map(Arc::clone);
-            self.held = Held::Route(route, Arc::clone(&snapshot.settings));
+            self.held = Held::Route(route, Arc::clone(&snapshot.settings), snapshot.generation);
         }
     }
 
@@ -114,7 +114,7 @@ impl Request {
     pub(crate) fn route(&self) -> Option<&Route> {
         match &self.held {
             Held::Snapshot(snapshot, index) => index.and_then(|index| snapshot.route(index)).map(AsRef::as_ref),
-            Held::Route(route, _) => route.as_deref(),
+            Held::Route(route, ..) => route.as_deref(),
         }
     }
 

@@ -41,18 +41,27 @@ pub fn init(level: &str, json: bool) -> Result<LogHandle, String> {
     Ok(LogHandle { filter: handle })
 }
 
-/// Our own crates at the level; others only from warnings on, since their notes are about single connections.
+/// Our own crates at the level; others only from warnings on, since their notes are about single connections. Those of HTTP/2
+/// and TLS warn of what a client sends (a PING's answer that nobody asked for): it could fill the log.
 fn filter(level: &str) -> Option<EnvFilter> {
     if !["error", "warn", "info", "debug", "trace"].contains(&level) {
         return None;
     }
     let others = if level == "error" { "error" } else { "warn" };
-    EnvFilter::try_new(format!("{others},plimsoll={level},plimsoll_core={level}")).ok()
+    EnvFilter::try_new(format!("{others},h2=error,rustls=error,plimsoll={level},plimsoll_core={level}")).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_client_cannot_fill_the_log_through_what_its_protocols_warn_of() {
+        for level in ["error", "warn", "info", "debug", "trace"] {
+            let filter = filter(level).map(|filter| filter.to_string()).unwrap_or_default();
+            assert!(filter.contains("h2=error") && filter.contains("rustls=error"), "{filter}");
+        }
+    }
 
     #[test]
     fn only_the_five_levels_are_levels() {

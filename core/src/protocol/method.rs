@@ -52,6 +52,12 @@ impl Method {
     pub fn is_idempotent(self) -> bool {
         matches!(self, Self::Get | Self::Head | Self::Options | Self::Trace | Self::Put | Self::Delete)
     }
+
+    /// Whether it asks for nothing to be changed (RFC 9110 §9.2.1).
+    #[must_use]
+    pub fn is_safe(self) -> bool {
+        matches!(self, Self::Get | Self::Head | Self::Options | Self::Trace)
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! reaches it, and with the gateway go all requests under way. So new ones are answered 503 a little before that, until
 //! there is room again.
 //!
-//! Looked at once a second, beside everything: a worker loads one flag. Not here: `limits.buffered_bytes`, which bounds
+//! Looked at ten times a second, beside everything: a worker loads one flag. Not here: `limits.buffered_bytes`, which bounds
 //! what bodies take and is each worker's own count. This is about everything else in the cgroup, too.
 
 mod cgroup;
@@ -14,8 +14,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
-/// Between two looks.
-const LOOK: Duration = Duration::from_secs(1);
+/// Between two looks: a hundred clients that do not read can take tens of MiB within a second.
+const LOOK: Duration = Duration::from_millis(100);
+/// Looks between two times that workers give back what they keep.
+const GIVE_BACK: u32 = 10;
 /// Per cent of the limit past which new requests are shed: what is left is for those under way.
 const BEGIN_PERCENT: u64 = 90;
 /// Per cent of the limit below which they are taken again: apart from the other, so that it does not end with the first
@@ -26,7 +28,7 @@ const END_PERCENT: u64 = 85;
 pub(super) async fn watch(server: Arc<Server>, telemetry: Arc<Telemetry>) {
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut groups, mut shedding) = (Groups::default(), Shedding::default());
+    let (mut groups, mut shedding, mut since) = (Groups::default(), Shedding::default(), 0);
     loop {
         looks.tick().await;
         // The kernel sums counts up over CPUs for the one who reads them, and may take its time.
@@ -39,12 +41,15 @@ pub(super) async fn watch(server: Arc<Server>, telemetry: Arc<Telemetry>) {
         show(memory, &telemetry);
         let Memory { used, limit } = memory.unwrap_or_default();
         match shedding.look(memory) {
-            Some(true) => tracing::error!(
-                used,
-                limit,
-                "memory is nearly used up: new requests are answered 503 until less than {END_PERCENT} % of the cgroup's \
-                 limit is in use; raise the limit, or lower limits.buffered_bytes and limits.connections"
-            ),
+            Some(true) => {
+                since = 0;
+                tracing::error!(
+                    used,
+                    limit,
+                    "memory is nearly used up: new requests are answered 503 until less than {END_PERCENT} % of the \
+                     cgroup's limit is in use; raise the limit, or lower limits.buffered_bytes and limits.connections"
+                );
+            }
             Some(false) => {
                 server.shed_for_memory(false);
                 tracing::info!(used, limit, "there is memory again: requests are served");
@@ -52,8 +57,11 @@ pub(super) async fn watch(server: Arc<Server>, telemetry: Arc<Telemetry>) {
             None => {}
         }
         if shedding.0 {
-            // At every look: what ends meanwhile can be given back, too.
-            server.shed_for_memory(true);
+            if since % GIVE_BACK == 0 {
+                // Again and again: what ends meanwhile can be given back, too.
+                server.shed_for_memory(true);
+            }
+            since += 1;
         }
     }
 }

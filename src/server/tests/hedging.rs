@@ -1,7 +1,8 @@
 //! Requests that a target is slow to answer, and that a second one is asked for too.
 
-use super::fixture::{Fixture, Options, answering, nobody, read_until, serve};
-use plimsoll_core::upstream::HedgeLimits;
+use super::fixture::{Fixture, Options, answering, nobody, read_to_end, read_until, serve, target};
+use plimsoll_core::model::Cause;
+use plimsoll_core::upstream::{HedgeLimits, RetryLimits};
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -173,6 +174,65 @@ fn where_both_fail_the_request_is_repeated_as_any_other() {
     let fixture = fixture(vec![late(), late()], HEDGED);
     assert_eq!(status(&fixture.talk(GET)), "200");
     assert_eq!(asked.load(Ordering::SeqCst), 3);
+}
+
+#[test]
+fn what_becomes_of_the_slow_one_is_nothing_to_an_answer_that_another_one_has_begun() {
+    let slow = Slow::new(Duration::from_secs(8));
+    let streams = serve(|mut stream| {
+        read_until(&mut stream, "\r\n\r\n");
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nh").unwrap();
+        std::thread::sleep(Duration::from_millis(500));
+        stream.write_all(b"i").unwrap();
+    });
+    let fixture = fixture(vec![slow.address, streams], HEDGED);
+    let targets = [target(slow.address, true), target(streams, true)];
+    fixture.publish(&targets);
+    let mut client = fixture.connect();
+    client.write_all(GET.as_bytes()).unwrap();
+    let mut answer = read_until(&mut client, "\r\n\r\nh");
+    assert_eq!(slow.asked(), 1, "the slow one was asked first");
+    targets[0].set(Cause::Gone);
+    fixture.server.targets_cut_off();
+    answer.push_str(&read_to_end(&mut client));
+    assert!(answer.ends_with("\r\n\r\nhi"), "{answer}");
+}
+
+#[test]
+fn both_attempts_end_with_the_firsts_time_for_an_answer() {
+    let (one, other) = (Slow::new(Duration::from_secs(8)), Slow::new(Duration::from_secs(8)));
+    let read_timeout = Duration::from_secs(1);
+    let fixture = Fixture::new(Options {
+        targets: vec![one.address, other.address],
+        hedging: Some(HEDGED),
+        retry_budget: Some(RetryLimits { ratio: 0.0, min_per_second: 0 }),
+        read_timeout,
+        ..Options::default()
+    });
+    let began = Instant::now();
+    assert_eq!(status(&fixture.talk(GET)), "504");
+    // The second one began 50 ms later; deadlines are true to 100 ms.
+    assert!(began.elapsed() < read_timeout + Duration::from_millis(800), "{:?}", began.elapsed());
+    assert_eq!((one.asked(), other.asked()), (1, 1));
+}
+
+#[test]
+fn where_the_second_cannot_be_connected_to_the_firsts_failure_decides_of_a_repeat() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counts = Arc::clone(&asked);
+    let hangs_up = serve(move |mut stream| {
+        read_until(&mut stream, "\r\n\r\n");
+        counts.fetch_add(1, Ordering::SeqCst);
+        std::thread::sleep(Duration::from_millis(300));
+    });
+    let fixture = Fixture::new(Options {
+        targets: vec![hangs_up, nobody()],
+        hedging: Some(HEDGED),
+        retry_budget: Some(RetryLimits { ratio: 0.0, min_per_second: 0 }),
+        ..Options::default()
+    });
+    assert_eq!(status(&fixture.talk(GET)), "502");
+    assert_eq!(asked.load(Ordering::SeqCst), 1, "without a budget it is not repeated");
 }
 
 #[test]

@@ -131,7 +131,7 @@ static RETRY_BUDGET: Table = Table {
 
 static HEDGING: Table = Table {
     name: "hedging",
-    doc: "When a request of an idempotent method, without a body, is sent to a second target too: the first answer counts.",
+    doc: "When a request of a safe method, without a body, is sent to a second target too: the first answer counts.",
     fields: &[
         field("after", Kind::Duration, "How long the first target may take to begin its answer.").text("200ms"),
         field("max_ratio", Kind::Number(0.0, 1.0), "The part of the requests, over about ten seconds and all workers.")
