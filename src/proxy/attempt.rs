@@ -96,17 +96,52 @@ impl<C: ClientSide> Attempt<'_, C> {
                 connected.map_err(before_sending)?
             }
         };
-        if !Arc::ptr_eq(connected.in_flight.target(), &first) {
-            self.slot.on_target(Some(connected.in_flight.target()));
+        let connecting::Connected { link, in_flight, profile } = connected;
+        if !Arc::ptr_eq(in_flight.target(), &first) {
+            self.slot.on_target(Some(in_flight.target()));
         }
         drop(first);
-        let mut running = self.begin(&worker, connected).map_err(before_sending)?;
+        let mut exchange = self.exchange(&worker, link, in_flight.target()).map_err(before_sending)?;
+        let mut head = worker.take_response();
+        let mut wait = Wait::NEW;
         if let Some(after) = self.hedge {
+            let running = Running { exchange, in_flight, profile, head, wait };
             return Box::pin(self.hedged(after, running, tried)).await;
         }
-        match poll_fn(|cx| self.poll_running(cx, &worker, &mut running)).await {
-            Ok(()) => Ok(self.answered(&worker, running)),
-            Err(failure) => Err(self.failed(&worker, running, failure, tried)),
+        match poll_fn(|cx| self.poll_exchange(cx, &worker, &mut exchange, &mut head, &mut wait)).await {
+            Ok(()) => {
+                report(&worker, self.service, in_flight.target(), Some(Outcome::Status(head.status)), None);
+                Ok(Answered { head, exchange, in_flight, service: Arc::clone(self.service), profile })
+            }
+            Err(failure) => {
+                Err(self.failed(&worker, Running { exchange, in_flight, profile, head, wait }, failure, tried))
+            }
+        }
+    }
+
+    /// Has the request sent to a target by this link.
+    ///
+    /// # Errors
+    /// It cannot be said in the target's protocol.
+    #[inline]
+    fn exchange(
+        &mut self,
+        worker: &Rc<Worker>,
+        link: connecting::Link,
+        target: &Arc<Target>,
+    ) -> Result<Exchange, Failure> {
+        self.request.record.target = Some(Arc::clone(target));
+        match link {
+            connecting::Link::Http1(connection) => {
+                let out = forward::request(self.request, self.service, target);
+                let body = self.request.head.body;
+                Ok(Exchange::Http1(Box::new(Http1Exchange::new(connection, out, self.request.head.method, body))))
+            }
+            connecting::Link::Http2(place) => {
+                let parts = forward::request_parts(self.request, self.service, target)?;
+                let asked = (self.request.head.method, self.request.head.body);
+                Ok(Exchange::Http2(Box::new(Http2Exchange::new(worker, place, parts, asked))))
+            }
         }
     }
 
@@ -114,29 +149,13 @@ impl<C: ClientSide> Attempt<'_, C> {
     ///
     /// # Errors
     /// It cannot be said in the target's protocol.
-    #[inline]
     pub(super) fn begin(&mut self, worker: &Rc<Worker>, connected: connecting::Connected) -> Result<Running, Failure> {
         let connecting::Connected { link, in_flight, profile } = connected;
-        let target = in_flight.target();
-        self.request.record.target = Some(Arc::clone(target));
-        let exchange = match link {
-            connecting::Link::Http1(connection) => {
-                let out = forward::request(self.request, self.service, target);
-                let body = self.request.head.body;
-                Exchange::Http1(Box::new(Http1Exchange::new(connection, out, self.request.head.method, body)))
-            }
-            connecting::Link::Http2(place) => {
-                let parts = forward::request_parts(self.request, self.service, target)?;
-                let asked = (self.request.head.method, self.request.head.body);
-                Exchange::Http2(Box::new(Http2Exchange::new(worker, place, parts, asked)))
-            }
-        };
-        let wait = Wait { armed: None, send_failed: None, continued: false, follows: false };
-        Ok(Running { exchange, in_flight, profile, head: worker.take_response(), wait })
+        let exchange = self.exchange(worker, link, in_flight.target())?;
+        Ok(Running { exchange, in_flight, profile, head: worker.take_response(), wait: Wait::NEW })
     }
 
     /// The target's answer has begun.
-    #[inline]
     pub(super) fn answered(&self, worker: &Worker, running: Running) -> Answered {
         let Running { exchange, in_flight, profile, head, wait: _ } = running;
         report(worker, self.service, in_flight.target(), Some(Outcome::Status(head.status)), None);
@@ -144,6 +163,7 @@ impl<C: ClientSide> Attempt<'_, C> {
     }
 
     /// The target will not answer.
+    #[cold]
     pub(super) fn failed(&mut self, worker: &Worker, running: Running, failure: Failure, tried: &mut Tried) -> Failed {
         let Running { exchange, in_flight, head, .. } = running;
         worker.put_response(head);
@@ -171,7 +191,6 @@ impl<C: ClientSide> Attempt<'_, C> {
     }
 
     /// Sends the request and waits for the answer's head.
-    #[inline]
     pub(super) fn poll_running(
         &mut self,
         cx: &mut Context<'_>,
@@ -279,6 +298,8 @@ pub(super) struct Wait {
 }
 
 impl Wait {
+    const NEW: Self = Self { armed: None, send_failed: None, continued: false, follows: false };
+
     fn for_continue(&self, request: &Request, exchange: &Exchange) -> bool {
         request.head.expect_continue && !self.continued && !exchange.is_sent() && request.upload.taken() == 0
     }
