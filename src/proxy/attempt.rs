@@ -48,6 +48,13 @@ pub(crate) struct Failed {
     pub(crate) fed: bool,
 }
 
+impl Failed {
+    /// Of a target that nothing was sent to.
+    pub(super) const fn before_sending(failure: Failure, fed: bool) -> Self {
+        Self { failure, never_acknowledged: true, stale: false, fed }
+    }
+}
+
 /// An attempt under way.
 pub(super) struct Attempt<'a, C> {
     /// Whose it is.
@@ -85,7 +92,7 @@ impl<C: ClientSide> Attempt<'_, C> {
     pub(super) async fn run(&mut self, in_flight: InFlight, tried: &mut Tried) -> Result<Answered, Failed> {
         let worker = Rc::clone(&self.request.worker);
         let fed = in_flight.target().fed;
-        let before_sending = |failure| Failed { failure, never_acknowledged: true, stale: false, fed };
+        let before_sending = |failure| Failed::before_sending(failure, fed);
         let first = Arc::clone(in_flight.target());
         self.slot.on_target(Some(&first));
         let way = connecting::Way { service: self.service, slot: self.slot, fresh: self.fresh };

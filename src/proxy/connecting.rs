@@ -156,13 +156,12 @@ pub(crate) type Alone = Pin<Box<dyn Future<Output = Result<Link, Failure>>>>;
 pub(crate) fn alone(request: &Request, service: &Arc<Service>, target: &Arc<Target>) -> (Alone, u64) {
     let by_client = request.route().is_some_and(|route| route.preserve_host);
     let (name, profile) = profile(request, service, target);
-    let within = service.connect_timeout;
-    let made = new_link(Rc::clone(&request.worker), Arc::clone(service), Arc::clone(target), name, profile);
+    let (worker, within) = (Rc::clone(&request.worker), service.connect_timeout);
+    let made = new_link(Rc::clone(&worker), Arc::clone(service), Arc::clone(target), name, profile);
     let made = async move {
         match tokio::time::timeout(within, made).await {
             Ok(Ok(link)) => Ok(link),
-            Ok(Err(error)) if by_client && is_about_the_name(&error) => Err(Failure::Misdirected),
-            Ok(Err(error)) => Err(failure_of(&error)),
+            Ok(Err(error)) => Err(failure_of(&worker, &error, by_client)),
             Err(_) => Err(Failure::ConnectTimeout),
         }
     };
@@ -204,14 +203,10 @@ impl Race<'_> {
                     let Candidate { in_flight, profile, .. } = self.candidates.swap_remove(index);
                     return Poll::Ready(Ok(Connected { link, in_flight, profile }));
                 }
-                Poll::Ready(Err(error)) if by_client && is_about_the_name(&error) => {
-                    return Poll::Ready(Err(Failure::Misdirected));
-                }
                 Poll::Ready(Err(error)) => {
-                    let failure = failure_of(&error);
-                    if failure == Failure::Overloaded {
-                        // Those who come next find what idle connections held.
-                        self.worker.want_room();
+                    let failure = failure_of(&self.worker, &error, by_client);
+                    if failure == Failure::Misdirected {
+                        return Poll::Ready(Err(failure));
                     }
                     self.failed(index, &failure);
                     last = Some(failure);
@@ -328,10 +323,15 @@ fn is_want(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|raw| [Errno::MFILE, Errno::NFILE].contains(&Errno::from_raw_os_error(raw)))
 }
 
-fn failure_of(error: &io::Error) -> Failure {
+fn failure_of(worker: &Worker, error: &io::Error, by_client: bool) -> Failure {
     match error.kind() {
+        _ if by_client && is_about_the_name(error) => Failure::Misdirected,
         // No fault of the target, and no reason to try others.
-        _ if is_want(error) => Failure::Overloaded,
+        _ if is_want(error) => {
+            // Those who come next find what idle connections held.
+            worker.want_room();
+            Failure::Overloaded
+        }
         io::ErrorKind::ConnectionRefused => Failure::ConnectRefused,
         io::ErrorKind::TimedOut => Failure::ConnectTimeout,
         _ => Failure::ConnectFailed,

@@ -214,7 +214,7 @@ impl<C: ClientSide> Attempt<'_, C> {
                 Err(failure)
             }
         };
-        begun.map_err(|failure| before_sending(failure, fed))
+        begun.map_err(|failure| Failed::before_sending(failure, fed))
     }
 
     /// Asks another target, where one may be picked at once.
@@ -268,7 +268,7 @@ impl<C: ClientSide> Attempt<'_, C> {
 
     /// What ends the wait for a connection when nothing else is waited for.
     fn poll_alone(&mut self, cx: &mut Context<'_>, worker: &Worker, race: &mut Race) -> Poll<Result<Answered, Failed>> {
-        let ended = |failure| Poll::Ready(Err(before_sending(failure, false)));
+        let ended = |failure| Poll::Ready(Err(Failed::before_sending(failure, false)));
         if self.client.poll_gone(cx, worker).is_ready() {
             return ended(Failure::ClientGone);
         }
@@ -277,13 +277,8 @@ impl<C: ClientSide> Attempt<'_, C> {
             Poll::Ready(Interrupt::RequestTimedOut) => ended(Failure::RequestTimeout),
             Poll::Ready(Interrupt::Drained) => ended(Failure::Drained),
             Poll::Ready(Interrupt::TimedOut | Interrupt::GivenUp) => {
-                Poll::Ready(Err(race.over(before_sending(Failure::TargetGone, false))))
+                Poll::Ready(Err(race.over(Failed::before_sending(Failure::TargetGone, false))))
             }
         }
     }
-}
-
-/// Of a target that nothing was sent to.
-const fn before_sending(failure: Failure, fed: bool) -> Failed {
-    Failed { failure, never_acknowledged: true, stale: false, fed }
 }

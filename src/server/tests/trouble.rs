@@ -4,6 +4,7 @@ use super::fixture::{Fixture, Options, answering, nobody, read_to_end, read_unti
 use plimsoll_core::config::{Limits, RequestRate, Timeouts};
 use plimsoll_core::upstream::{RetryLimits, WaitLimits};
 use std::io::Write;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -88,15 +89,21 @@ fn a_get_is_tried_again_when_the_target_hangs_up_and_a_post_is_not() {
     assert_eq!(tries.load(Ordering::SeqCst), 2);
 }
 
-#[test]
-fn a_get_whose_answer_breaks_before_its_client_has_any_of_it_is_tried_again_and_a_post_is_not() {
+/// A target whose answers break right after their head, and how often it was asked.
+fn breaking() -> (SocketAddr, Arc<AtomicUsize>) {
     let tries = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&tries);
-    let breaks = serve(move |mut stream| {
+    let address = serve(move |mut stream| {
         read_until(&mut stream, "\r\n\r\n");
         counted.fetch_add(1, Ordering::SeqCst);
         stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n").unwrap();
     });
+    (address, tries)
+}
+
+#[test]
+fn a_get_whose_answer_breaks_before_its_client_has_any_of_it_is_tried_again_and_a_post_is_not() {
+    let (breaks, tries) = breaking();
     let fixture = Fixture::new(Options { targets: vec![breaks, answering(OK)], ..Options::default() });
     for _ in 0..4 {
         assert_eq!(status(&fixture.talk(GET)), "200");
@@ -109,13 +116,7 @@ fn a_get_whose_answer_breaks_before_its_client_has_any_of_it_is_tried_again_and_
 
 #[test]
 fn an_answer_that_breaks_everywhere_is_given_up_after_the_services_retries() {
-    let tries = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&tries);
-    let breaks = serve(move |mut stream| {
-        read_until(&mut stream, "\r\n\r\n");
-        counted.fetch_add(1, Ordering::SeqCst);
-        stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n").unwrap();
-    });
+    let (breaks, tries) = breaking();
     let fixture = Fixture::new(Options { targets: vec![breaks], ..Options::default() });
     assert_eq!(status(&fixture.talk(GET)), "502");
     // The service has five retries.
