@@ -4,6 +4,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use plimsoll::telemetry::{
     AccessFormat, AccessRecord, AccessSink, RequestRecord, Telemetry, TelemetryOptions, place_json,
 };
+use plimsoll_core::model::Moment;
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -18,23 +19,24 @@ fn count(criterion: &mut Criterion) {
         route: route.id(),
         upstream: upstream.id(),
         code: 200,
-        duration: Duration::from_micros(12_345),
+        duration_us: 12_345,
         bytes_in: 78,
         bytes_out: 1234,
-        upstream_duration: Some(Duration::from_micros(11_007)),
-        wait: None,
+        upstream_us: Some(11_007),
+        wait_us: None,
+        ended: None,
     };
     criterion.bench_function("count a request", |bencher| {
-        let mut now = 0;
+        let mut now = Moment::default();
         bencher.iter(|| {
-            now += 10;
+            now += Duration::from_micros(10);
             worker.request_started(upstream.id(), now);
             worker.attempt(target.id(), None);
-            worker.request_ended(upstream.id(), now + 5);
-            worker.request_finished(black_box(&record));
+            worker.request_finished(black_box(&RequestRecord { ended: Some(now), ..record }));
         });
     });
-    criterion.bench_function("scrape", |bencher| bencher.iter(|| telemetry.render(plimsoll::telemetry::clock::now())));
+    criterion
+        .bench_function("scrape", |bencher| bencher.iter(|| telemetry.render(plimsoll::telemetry::clock::moment())));
 }
 
 /// A line, into a ring that a thread empties to `/dev/null`. It wants a second core: where the thread is behind, lines are
@@ -63,9 +65,9 @@ fn log(criterion: &mut Criterion) {
             status: 200,
             bytes_in: 78,
             bytes_out: 1234,
-            duration: Duration::from_micros(12_345),
-            upstream_duration: Some(Duration::from_micros(11_007)),
-            held: Duration::ZERO,
+            duration_us: 12_345,
+            upstream_us: Some(11_007),
+            held_us: 0,
             attempts: 1,
             error: None,
             referer: Some(b"https://shop.example/"),

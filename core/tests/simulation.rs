@@ -3,7 +3,7 @@
 #![expect(clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "a test may stop")]
 
 use plimsoll_core::health::{CheckRules, Outcome};
-use plimsoll_core::model::{Cause, Causes, TargetId, UpstreamId};
+use plimsoll_core::model::{Cause, Causes, Moment, TargetId, UpstreamId};
 use plimsoll_core::upstream::{
     Acquired, Ask, BALANCERS, InFlight, Member, Pool, PoolOptions, Signal, Target, Upstream, WaitLimits, WaitOver,
     Waiter, WorkerRng,
@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Seeds that are tried where none is given.
 const SEEDS: u64 = 300;
@@ -84,7 +84,7 @@ struct Served {
 /// A request that is held.
 struct Held {
     waiter: Waiter,
-    deadline: Instant,
+    deadline: Moment,
 }
 
 fn answered(turn: Option<Waiter>) {
@@ -106,7 +106,7 @@ struct Tally {
 struct World {
     tally: Tally,
     rng: WorkerRng,
-    now: Instant,
+    now: Moment,
     upstream: Arc<Upstream>,
     rebuild: Arc<Rebuild>,
     checks: CheckRules,
@@ -117,7 +117,6 @@ struct World {
 }
 
 impl World {
-    #[expect(clippy::disallowed_methods, reason = "a simulation has to begin somewhere")]
     fn new(seed: u64) -> Self {
         let mut rng = WorkerRng::with_seed(seed);
         let rebuild = Arc::new(Rebuild::default());
@@ -147,7 +146,7 @@ impl World {
         };
         let signal = Arc::clone(&rebuild) as Arc<dyn Signal>;
         let upstream = Upstream::new(UpstreamId::document("web"), "web".into(), signal);
-        let now = Instant::now();
+        let now = Moment::default();
         upstream.publish(Arc::new(Pool::build(options.clone(), None, now)));
         Self {
             tally: Tally::default(),
@@ -257,7 +256,7 @@ impl World {
     }
 
     /// A request comes, or an attempt is made again: after a hold (`turn`, `deadline`) or a failure (`tried`).
-    fn request(&mut self, tried: Vec<Arc<Target>>, turn: Option<Waiter>, deadline: Option<Instant>) {
+    fn request(&mut self, tried: Vec<Arc<Target>>, turn: Option<Waiter>, deadline: Option<Moment>) {
         let ask = Ask { tried: &tried, now: self.now, key: 0 };
         match self.upstream.acquire(&ask, &mut self.rng) {
             Acquired::Got(inflight) => {
@@ -296,7 +295,7 @@ impl World {
         }
         drop(inflight);
         if let Outcome::Status(_) = outcome {
-            target.record_latency(Duration::from_millis(self.rng.u64(1..100)), self.now);
+            target.record_latency(1000 * self.rng.u64(1..100), self.now);
             answered(turn);
         } else {
             target.record_failure(self.now);

@@ -31,10 +31,11 @@ pub struct TargetConnection {
 }
 
 impl TargetConnection {
-    /// A connection that was just made.
+    /// A connection that was just made. In a box, since it goes from hand to hand with every request that it carries.
     #[must_use]
-    pub fn new(stream: Stream, learnt: Arc<IdleLimit>) -> Self {
-        Self { stream, written: 0, reused: false, idle_limit: None, idle: 0, learnt, counted: Counted::new() }
+    pub fn new(stream: Stream, learnt: Arc<IdleLimit>) -> Box<Self> {
+        let counted = Counted::new();
+        Box::new(Self { stream, written: 0, reused: false, idle_limit: None, idle: 0, learnt, counted })
     }
 
     /// Its target closed it instead of answering: it had been idle for too long.
@@ -49,7 +50,7 @@ const fn age(ticks: u32) -> Duration {
 }
 
 struct Idle {
-    connection: TargetConnection,
+    connection: Box<TargetConnection>,
     /// The worker's tick since which it is idle.
     since: u32,
     /// The worker's tick at which it is closed.
@@ -92,7 +93,7 @@ impl IdlePool {
     /// The connection that was idle for the shortest time, if one is still good. `once`: for a request that cannot be
     /// repeated, and so must not meet a target that is about to close the connection.
     #[must_use]
-    pub fn take(&self, target: &Arc<Target>, profile: u64, tick: u32, once: bool) -> Option<TargetConnection> {
+    pub fn take(&self, target: &Arc<Target>, profile: u64, tick: u32, once: bool) -> Option<Box<TargetConnection>> {
         let mut entries = self.entries.borrow_mut();
         let entry = entries.get_mut(&key(target, profile))?;
         while let Some(mut idle) = entry.idle.pop() {
@@ -116,7 +117,7 @@ impl IdlePool {
         &self,
         target: &Arc<Target>,
         profile: u64,
-        mut connection: TargetConnection,
+        mut connection: Box<TargetConnection>,
         (now, expires): (u32, u32),
         cap: usize,
     ) {

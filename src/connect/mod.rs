@@ -34,7 +34,7 @@ pub async fn connect(
     tls: Option<&Arc<ClientConfig>>,
     server_name: &str,
     learnt: &Arc<IdleLimit>,
-) -> io::Result<TargetConnection> {
+) -> io::Result<Box<TargetConnection>> {
     let tcp = TcpStream::connect(target.address).await?;
     tcp.set_nodelay(true)?;
     let stream = match tls {

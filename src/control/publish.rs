@@ -12,10 +12,10 @@ use super::{ApplyError, pools};
 use crate::probe::ProbeOptions;
 use crate::telemetry::{clock, metric};
 use plimsoll_core::config::{ActiveChecks, DockerHealth};
+use plimsoll_core::model::Moment;
 use plimsoll_core::plan::PlannedUpstream;
 use plimsoll_core::upstream::{Pool, Upstream};
 use std::sync::Arc;
-use std::time::Instant;
 
 impl Reconciler {
     /// Puts in place what was built, whole or not at all.
@@ -33,7 +33,7 @@ impl Reconciler {
         }
         let previous = self.built.replace(Arc::new(built));
         let Some(built) = self.built.clone() else { return Err(ApplyError::Internal) };
-        let now = clock::now();
+        let now = clock::moment();
         let mut later = Vec::new();
         self.know_members(&built, now);
         for (planned, upstream) in built.plan.upstreams.iter().zip(&built.upstreams) {
@@ -77,7 +77,7 @@ impl Reconciler {
     pub(super) fn rebuild_pools(&mut self) {
         let due = self.take_due_pools();
         let Some(built) = self.built.clone() else { return };
-        let now = clock::now();
+        let now = clock::moment();
         for (planned, upstream) in built.plan.upstreams.iter().zip(&built.upstreams) {
             if !due.contains(&planned.id) {
                 continue;
@@ -92,7 +92,7 @@ impl Reconciler {
     }
 
     /// Makes the targets that are new, and marks them with what is said now: the plan may be a little older.
-    fn know_members(&self, built: &Built, now: Instant) {
+    fn know_members(&self, built: &Built, now: Moment) {
         let health = self.health();
         let mut registry = self.workshop.registry.lock();
         for planned in &built.plan.upstreams {
@@ -104,7 +104,7 @@ impl Reconciler {
     }
 
     /// The pool that an upstream should have, unless it is the one that it has.
-    fn new_pool(&self, planned: &PlannedUpstream, upstream: &Upstream, now: Instant) -> Option<Arc<Pool>> {
+    fn new_pool(&self, planned: &PlannedUpstream, upstream: &Upstream, now: Moment) -> Option<Arc<Pool>> {
         let health = self.health();
         let members = self.workshop.registry.lock().members(planned, health, now);
         let options = pools::options(planned, members, self.generation, health);

@@ -279,7 +279,7 @@ impl Reconciler {
 
     fn sweep(&mut self) {
         self.sources.count(&self.common.shared.telemetry);
-        let now = clock::now();
+        let now = clock::moment();
         let mut registry = self.workshop.registry.lock();
         registry.judge_all(now);
         registry.forget(now);

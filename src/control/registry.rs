@@ -7,12 +7,12 @@ use super::causes::{Readiness, Said};
 use crate::telemetry::{Series, Telemetry, metric};
 use plimsoll_core::config::DockerHealth;
 use plimsoll_core::health::Checker;
-use plimsoll_core::model::{Cause, Causes, Facts, Freshness, Replica, TargetId, TargetState, UpstreamId};
+use plimsoll_core::model::{Cause, Causes, Facts, Freshness, Moment, Replica, TargetId, TargetState, UpstreamId};
 use plimsoll_core::plan::{Member as Planned, Plan, PlannedUpstream};
 use plimsoll_core::upstream::{EjectedBy, Member, OutlierChange, Outliers, Pool, Signal, Target, Upstream};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long what has gone is kept.
 const KEPT: Duration = Duration::from_secs(300);
@@ -32,7 +32,7 @@ struct Known {
     upstream: Arc<Upstream>,
     targets: FxHashMap<TargetId, KnownTarget>,
     outliers: Outliers,
-    left: Option<Instant>,
+    left: Option<Moment>,
 }
 
 struct KnownTarget {
@@ -42,7 +42,7 @@ struct KnownTarget {
     readiness: Readiness,
     /// The network that the document wants it to be reached by.
     network: Option<Arc<str>>,
-    left: Option<Instant>,
+    left: Option<Moment>,
     /// The state that the log was last told of.
     told: Option<TargetState>,
 }
@@ -82,7 +82,7 @@ impl Registry {
     /// The targets of a planned upstream. New ones are made, with what the plan says of them; what is said of those that are
     /// known is [`Self::mark`]'s alone, since a plan may be older than that. Those that are no longer planned begin to be
     /// forgotten.
-    pub(super) fn members(&mut self, planned: &PlannedUpstream, mode: DockerHealth, now: Instant) -> Vec<Member> {
+    pub(super) fn members(&mut self, planned: &PlannedUpstream, mode: DockerHealth, now: Moment) -> Vec<Member> {
         let telemetry = Arc::clone(&self.telemetry);
         let Some(known) = self.upstreams.get_mut(&planned.id) else { return Vec::new() };
         let wanted: FxHashSet<&TargetId> = planned.members.iter().map(|member| &member.id).collect();
@@ -160,7 +160,7 @@ impl Registry {
     }
 
     /// Closes upstreams that are not in the plan; gives their last pools.
-    pub(super) fn close_all_but(&mut self, plan: &Plan, now: Instant) -> Vec<(UpstreamId, Arc<Pool>)> {
+    pub(super) fn close_all_but(&mut self, plan: &Plan, now: Moment) -> Vec<(UpstreamId, Arc<Pool>)> {
         let planned: FxHashSet<&UpstreamId> = plan.upstreams.iter().map(|planned| &planned.id).collect();
         let mut pools = Vec::new();
         for (id, known) in &mut self.upstreams {
@@ -178,8 +178,8 @@ impl Registry {
     }
 
     /// Forgets what went long ago.
-    pub(super) fn forget(&mut self, now: Instant) {
-        let stays = |left: Option<Instant>| left.is_none_or(|left| now.saturating_duration_since(left) < KEPT);
+    pub(super) fn forget(&mut self, now: Moment) {
+        let stays = |left: Option<Moment>| left.is_none_or(|left| now.since(left) < KEPT);
         for known in self.upstreams.values_mut() {
             known.targets.retain(|_, target| stays(target.left) || target.target.inflight() > 0);
         }
@@ -194,7 +194,7 @@ impl Registry {
             kept
         });
         let left = |known: &Known| known.targets.values().filter_map(|target| target.left).collect::<Vec<_>>();
-        let mut gone: Vec<Instant> = self.upstreams.values().flat_map(left).collect();
+        let mut gone: Vec<Moment> = self.upstreams.values().flat_map(left).collect();
         if gone.len() > GONE_MAX {
             gone.sort_unstable();
             let Some(oldest) = gone.get(gone.len() - GONE_MAX).copied() else { return };
@@ -215,19 +215,19 @@ impl Registry {
     }
 
     /// Ejects what does badly, and brings back what was ejected for long enough.
-    pub(super) fn judge(&mut self, id: &UpstreamId, now: Instant) {
+    pub(super) fn judge(&mut self, id: &UpstreamId, now: Moment) {
         if let Some(known) = self.upstreams.get_mut(id) {
             known.judge(&self.telemetry, now);
         }
     }
 
     /// As [`Self::judge`], for every upstream.
-    pub(super) fn judge_all(&mut self, now: Instant) {
+    pub(super) fn judge_all(&mut self, now: Moment) {
         self.upstreams.values_mut().for_each(|known| known.judge(&self.telemetry, now));
     }
 
     /// Upstreams whose new targets have earned more of their shares.
-    pub(super) fn outgrown(&self, now: Instant) -> Vec<UpstreamId> {
+    pub(super) fn outgrown(&self, now: Moment) -> Vec<UpstreamId> {
         let outgrown = self.upstreams.values().filter(|known| known.upstream.pool().has_outgrown(now));
         outgrown.map(|known| known.upstream.id.clone()).collect()
     }
@@ -239,7 +239,7 @@ impl Registry {
 }
 
 impl Known {
-    fn judge(&mut self, telemetry: &Telemetry, now: Instant) {
+    fn judge(&mut self, telemetry: &Telemetry, now: Moment) {
         let pool = self.upstream.pool();
         let changes = match pool.outlier() {
             Some(rules) => self.outliers.judge(rules, pool.targets(), now),

@@ -81,7 +81,7 @@ fn collect(view: &View, out: &mut MetricsOut) {
 }
 
 fn collect_clients(shared: &Shared, out: &mut MetricsOut) {
-    let now_ns = shared.telemetry.since_epoch(clock::now()).saturating_mul(1000);
+    let now_ns = clock::moment().micros().saturating_mul(1000);
     if let Some((remembered, forgotten)) = shared.clients.counts(now_ns) {
         out.value(&metric::LIMITED_CLIENTS, &[], count(remembered));
         out.value(&metric::LIMITED_CLIENTS_FORGOTTEN, &[], count(usize::try_from(forgotten).unwrap_or(usize::MAX)));

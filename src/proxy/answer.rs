@@ -5,7 +5,6 @@ use super::request::Request;
 use plimsoll_core::protocol::answer::{error_body, negotiate};
 use plimsoll_core::protocol::status::reason_phrase;
 use plimsoll_core::protocol::{Known, Method, RequestHead, Version, grpc, uri};
-use std::time::Duration;
 
 /// An answer that the gateway makes itself.
 pub(crate) struct Answer {
@@ -43,8 +42,8 @@ impl Answer {
             answer.fields.push(("x-kong-request-id", id.to_vec()));
         }
         if headers.latency {
-            let took = request.worker.now().saturating_duration_since(request.record.started);
-            let took = itoa::Buffer::new().format(took.as_millis()).as_bytes().to_vec();
+            let took = request.worker.now().micros_since(request.record.started) / 1000;
+            let took = itoa::Buffer::new().format(took).as_bytes().to_vec();
             answer.fields.push(("x-kong-response-latency", took));
         }
         Some(answer)
@@ -141,8 +140,8 @@ fn push_name(name: &str, out: &mut Vec<u8>) {
     }
 }
 
-fn push_millis(duration: Duration, out: &mut Vec<u8>) {
-    match duration.as_secs() * 1000 + u64::from(duration.subsec_millis()) {
+fn push_millis(micros: u64, out: &mut Vec<u8>) {
+    match micros / 1000 {
         0 => out.push(b'0'),
         millis => out.extend_from_slice(itoa::Buffer::new().format(millis).as_bytes()),
     }
@@ -156,12 +155,11 @@ pub(crate) fn added(request: &Request, out: &mut Vec<u8>) {
         out.extend_from_slice(b"Via: 1.1 plimsoll\r\n");
     }
     if headers.latency {
-        let upstream = record.upstream_duration.unwrap_or_default();
-        let total = record.answered.unwrap_or(upstream);
+        let upstream = record.upstream_us.unwrap_or_default();
         out.extend_from_slice(b"X-Kong-Upstream-Latency: ");
         push_millis(upstream, out);
         out.extend_from_slice(b"\r\nX-Kong-Proxy-Latency: ");
-        push_millis(total.saturating_sub(upstream), out);
+        push_millis(record.answered_us.saturating_sub(upstream), out);
         out.extend_from_slice(b"\r\n");
     }
     if headers.request_id {

@@ -10,6 +10,7 @@ use super::slots::{Interrupt, Slot};
 use super::worker::Worker;
 use crate::snapshot::Service;
 use plimsoll_core::health::Outcome;
+use plimsoll_core::model::Moment;
 use plimsoll_core::protocol::ResponseHead;
 use plimsoll_core::upstream::{InFlight, Target};
 use smallvec::SmallVec;
@@ -17,7 +18,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A target has begun to answer.
 pub(crate) struct Answered {
@@ -70,7 +71,7 @@ pub(super) struct Attempt<'a, C> {
     /// After so long without an answer, a second target is asked.
     pub(super) hedge: Option<Duration>,
     /// When it began, on the target that has answered.
-    pub(super) began: Instant,
+    pub(super) began: Moment,
 }
 
 /// A request on its way to a target.
@@ -190,11 +191,11 @@ impl<C: ClientSide> Attempt<'_, C> {
     }
 
     /// The other attempt is over: this one, which began then, bounds the wait from now on.
-    pub(super) fn leads(&self, running: &mut Running, began: Instant, now: Instant) {
+    pub(super) fn leads(&self, running: &mut Running, began: Moment, now: Moment) {
         let Running { exchange, wait, .. } = running;
         wait.follows = false;
         wait.armed = Some((exchange.progress(), exchange.is_sent(), wait.continued));
-        self.slot.arm(self.service.read_timeout.saturating_sub(now.saturating_duration_since(began)));
+        self.slot.arm(self.service.read_timeout.saturating_sub(now.since(began)));
     }
 
     /// Sends the request and waits for the answer's head.

@@ -11,12 +11,12 @@ use super::retry::Repeats;
 use super::slots::{Interrupt, Slot};
 use super::worker::Worker;
 use crate::snapshot::Service;
+use plimsoll_core::model::Moment;
 use plimsoll_core::upstream::{Acquired, Ask, InFlight};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant;
 
 /// What a request's attempts so far have come to.
 #[derive(Default)]
@@ -90,15 +90,11 @@ pub(crate) async fn attempts<C: ClientSide>(
         let result = attempt.run(in_flight, tried).await;
         let answerer_began = attempt.began;
         let now = worker.now();
-        let took = now.saturating_duration_since(began);
-        request.record.upstream_duration = Some(took);
-        let started = request.record.started;
-        let since = if began == started { took } else { now.saturating_duration_since(started) };
-        request.record.answered = Some(since);
+        request.record.upstream_us = Some(now.micros_since(began));
+        request.record.answered_us = now.micros_since(request.record.started);
         let failed = match result {
             Ok(answered) => {
-                let took = if answerer_began == began { took } else { now.saturating_duration_since(answerer_began) };
-                answered.in_flight.target().record_latency(took, now);
+                answered.in_flight.target().record_latency(now.micros_since(answerer_began), now);
                 request.upload.forget();
                 hold.answered();
                 return Ok(answered);
@@ -134,7 +130,7 @@ async fn still_wanted<C: ClientSide>(worker: &Worker, client: &mut C, slot: &Slo
 }
 
 /// A target for an attempt, the service that it is made for, and when it begins.
-type Picked = (Arc<Service>, InFlight, Instant);
+type Picked = (Arc<Service>, InFlight, Moment);
 
 /// What asking for a target came to.
 enum Asked {

@@ -12,7 +12,7 @@ use super::slots::{Interrupt, Slot};
 use super::worker::Worker;
 use crate::connect::{self, Http2Place, TargetConnection};
 use crate::snapshot::Service;
-use plimsoll_core::model::{Cause, Causes};
+use plimsoll_core::model::{Cause, Causes, Moment};
 use plimsoll_core::protocol::uri;
 use plimsoll_core::upstream::{Acquired, Ask, InFlight, Target};
 use rustc_hash::FxHasher;
@@ -25,7 +25,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// After so long without an answer, a second connect is begun.
 const SECOND_AFTER: Duration = Duration::from_millis(250);
@@ -33,7 +33,7 @@ const SECOND_AFTER: Duration = Duration::from_millis(250);
 /// A connection that may carry the attempt.
 pub(crate) enum Link {
     /// HTTP/1.1, for this request alone.
-    Http1(TargetConnection),
+    Http1(Box<TargetConnection>),
     /// HTTP/2, shared.
     Http2(Http2Place),
 }
@@ -173,7 +173,7 @@ struct Race<'a> {
     service: &'a Arc<Service>,
     slot: &'a Slot,
     tried: &'a mut Tried,
-    began: Instant,
+    began: Moment,
     candidates: SmallVec<[Candidate; 2]>,
     second: bool,
 }
@@ -242,11 +242,11 @@ impl Race<'_> {
                 }
                 let Some(left) = self.candidates.first() else { return Poll::Ready(Err(Failure::TargetGone)) };
                 self.slot.on_target(Some(left.in_flight.target()));
-                let passed = self.worker.now().saturating_duration_since(self.began);
+                let passed = self.worker.now().since(self.began);
                 self.slot.arm(self.service.connect_timeout.saturating_sub(passed));
             }
             Interrupt::TimedOut => {
-                let passed = self.worker.now().saturating_duration_since(self.began);
+                let passed = self.worker.now().since(self.began);
                 if passed >= self.service.connect_timeout {
                     while !self.candidates.is_empty() {
                         self.failed(0, &Failure::ConnectTimeout);

@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::request::Request;
 use super::slots::Interrupt;
 use super::worker::Worker;
-use plimsoll_core::model::Causes;
+use plimsoll_core::model::{Causes, Moment};
 use plimsoll_core::protocol::BodyLength;
 use plimsoll_core::upstream::{Acquired, Ask, InFlight, Target, Upstream};
 use std::future::{Future, poll_fn};
@@ -19,11 +19,11 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Counts the request, and says after how long it is hedged; `None`: it is not.
 #[inline]
-pub(super) fn after(request: &Request, upstream: &Upstream, now: Instant) -> Option<Duration> {
+pub(super) fn after(request: &Request, upstream: &Upstream, now: Moment) -> Option<Duration> {
     let after = upstream.hedging.after()?;
     upstream.hedging.request(now);
     let head = &request.head;
@@ -57,7 +57,7 @@ struct Race {
     first: Option<Running>,
     second: Second,
     /// When the second one began.
-    second_began: Option<Instant>,
+    second_began: Option<Moment>,
     /// It is the second one that has answered.
     won: bool,
     /// How the first one failed, while the second is under way.
@@ -90,9 +90,9 @@ impl<C: ClientSide> Attempt<'_, C> {
                 // At least so long; less than it is known for says nothing.
                 let (target, now) = (slow.in_flight.target(), worker.now());
                 worker.telemetry.attempt(worker.target_series(target), None);
-                let took = now.saturating_duration_since(self.began);
+                let took = now.since(self.began);
                 if target.latency(now).is_none_or(|known| known < took) {
-                    target.record_latency(took, now);
+                    target.record_latency(now.micros_since(self.began), now);
                 }
             }
             if let (false, Second::Running(given_up)) = (race.won, &race.second) {

@@ -5,19 +5,20 @@ use super::failure::Failure;
 use super::request::Request;
 use super::slots::{Interrupt, Slot};
 use super::wait::{Waits, wait};
+use plimsoll_core::model::Moment;
 use plimsoll_core::upstream::{Shed, Upstream, WaitOver, Waiter};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What keeps a request's place between its waits.
 #[derive(Default)]
 pub(crate) struct Hold {
     /// When it gives up; set by its first wait.
-    deadline: Option<Instant>,
+    deadline: Option<Moment>,
     /// Its turn, until a target has answered.
     waiter: Option<Waiter>,
 }
@@ -58,7 +59,7 @@ impl Hold {
 impl Waits for Waiter {
     type Over = ();
 
-    fn poll(&mut self, cx: &Context<'_>, now: Instant) -> Poll<Result<(), Failure>> {
+    fn poll(&mut self, cx: &Context<'_>, now: Moment) -> Poll<Result<(), Failure>> {
         self.poll_ready(cx, now).map(|over| match over {
             WaitOver::Try => Ok(()),
             WaitOver::TimedOut => Err(Failure::HoldTimedOut),
@@ -97,6 +98,6 @@ pub(crate) async fn next_change<C: ClientSide>(
         }
     })
     .await;
-    request.record.held += worker.now().saturating_duration_since(began);
+    request.record.held_us += worker.now().micros_since(began);
     result
 }

@@ -6,16 +6,16 @@ use super::failure::Failure;
 use super::request::Request;
 use super::slots::Slot;
 use super::wait::{Waits, wait};
+use plimsoll_core::model::Moment;
 use plimsoll_core::upstream::{InFlight, Shed, SlotOver, SlotWaiter, Upstream};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 /// What a request keeps between its waits of one attempt.
 #[derive(Default)]
 pub(crate) struct Queue {
     /// When it gives up; set by its first wait.
-    deadline: Option<Instant>,
+    deadline: Option<Moment>,
 }
 
 impl Queue {
@@ -47,7 +47,7 @@ impl Queue {
 impl Waits for SlotWaiter {
     type Over = Option<InFlight>;
 
-    fn poll(&mut self, cx: &Context<'_>, now: Instant) -> Poll<Result<Option<InFlight>, Failure>> {
+    fn poll(&mut self, cx: &Context<'_>, now: Moment) -> Poll<Result<Option<InFlight>, Failure>> {
         self.poll_slot(cx, now).map(|over| match over {
             SlotOver::Slot(in_flight) => Ok(Some(in_flight)),
             SlotOver::Again => Ok(None),

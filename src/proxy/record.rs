@@ -3,21 +3,19 @@
 use super::client::{Client, printed};
 use super::failure::{Failure, Fault};
 use super::worker::Worker;
-use crate::snapshot::{Route, Service};
+use crate::snapshot::Route;
 use crate::telemetry::{AccessRecord, RequestRecord, SeriesId};
+use plimsoll_core::model::Moment;
 use plimsoll_core::protocol::{Known, RequestHead, Version};
 use plimsoll_core::upstream::Target;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 /// Gathered while the request lives.
 pub(crate) struct Record {
     /// Its first byte.
-    pub(crate) started: Instant,
-    /// The same, as counters have it.
-    pub(crate) started_us: u64,
+    pub(crate) started: Moment,
     /// When its head was there.
-    pub(crate) asked: Instant,
+    pub(crate) asked: Moment,
     /// Wall time of its first byte, milliseconds since 1970.
     pub(crate) time_ms: u64,
     /// 32 hexadecimal digits.
@@ -28,12 +26,12 @@ pub(crate) struct Record {
     pub(crate) bytes_out: u64,
     /// Body bytes from the client.
     pub(crate) bytes_in: u64,
-    /// From the beginning of the last attempt to its answer's head.
-    pub(crate) upstream_duration: Option<Duration>,
-    /// From the first byte to the beginning of the last attempt's answer.
-    pub(crate) answered: Option<Duration>,
-    /// How long it was held.
-    pub(crate) held: Duration,
+    /// From the beginning of the last attempt to its answer's head, microseconds.
+    pub(crate) upstream_us: Option<u64>,
+    /// From the first byte to the beginning of the last attempt's answer, microseconds.
+    pub(crate) answered_us: u64,
+    /// How long it was held, microseconds.
+    pub(crate) held_us: u64,
     /// Tries on targets.
     pub(crate) attempts: u32,
     /// The last attempt's target.
@@ -46,36 +44,54 @@ impl Record {
     /// Of a request that begins now.
     #[must_use]
     pub(crate) fn new(worker: &Worker) -> Self {
-        let started = worker.now();
-        let started_us = worker.telemetry.since_epoch(started);
-        Self {
-            started,
-            asked: started,
-            started_us,
-            time_ms: worker.wall_ms(started_us),
-            id: worker.next_id(),
+        let mut record = Self {
+            started: Moment::default(),
+            asked: Moment::default(),
+            time_ms: 0,
+            id: [0; 32],
             status: 0,
             bytes_out: 0,
             bytes_in: 0,
-            upstream_duration: None,
-            answered: None,
-            held: Duration::ZERO,
+            upstream_us: None,
+            answered_us: 0,
+            held_us: 0,
             attempts: 0,
             target: None,
             failure: None,
-        }
+        };
+        record.begin(worker);
+        record
     }
 
-    /// Counts the request, which took this long, and writes its line.
+    /// Another request begins now.
+    pub(crate) fn begin(&mut self, worker: &Worker) {
+        self.started = worker.now();
+        self.asked = self.started;
+        self.time_ms = worker.wall_ms(self.started);
+        self.id = worker.next_id();
+        self.status = 0;
+        self.bytes_out = 0;
+        self.bytes_in = 0;
+        self.upstream_us = None;
+        self.answered_us = 0;
+        self.held_us = 0;
+        self.attempts = 0;
+        self.target = None;
+        self.failure = None;
+    }
+
+    /// Counts the request, which is over now, and writes its line. `in_flight`: it had an upstream.
     pub(crate) fn finish(
         &self,
         worker: &Worker,
         client: &Client,
         head: &RequestHead,
         route: Option<&Route>,
-        service: Option<&Service>,
-        duration: Duration,
+        in_flight: bool,
+        now: Moment,
     ) {
+        let duration_us = now.micros_since(self.started);
+        let service = route.and_then(|route| route.service.as_deref());
         let upstream = service.map_or(SeriesId::NO_UPSTREAM, |service| service.upstream_series.id());
         let code = if self.status == 0 { 499 } else { self.status };
         worker.telemetry.request_finished(&RequestRecord {
@@ -83,11 +99,12 @@ impl Record {
             route: route.map_or(SeriesId::NO_ROUTE, |route| route.series.id()),
             upstream,
             code,
-            duration,
+            duration_us,
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,
-            upstream_duration: self.upstream_duration,
-            wait: (self.held > Duration::ZERO).then_some(self.held),
+            upstream_us: self.upstream_us,
+            wait_us: (self.held_us > 0).then_some(self.held_us),
+            ended: in_flight.then_some(now),
         });
         if let Some(detail) = self.failure.as_ref().and_then(Failure::detail) {
             tracing::debug!(client = %client.printed, detail, "a message that http does not allow");
@@ -99,21 +116,20 @@ impl Record {
             _ => {}
         }
         if worker.telemetry.logs() {
-            self.log(worker, client, head, route, service, duration, row.map(|row| row.label));
+            self.log(worker, client, head, route, duration_us, row.map(|row| row.label));
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one call, of what `finish` has at hand")]
     fn log(
         &self,
         worker: &Worker,
         client: &Client,
         head: &RequestHead,
         route: Option<&Route>,
-        service: Option<&Service>,
-        duration: Duration,
+        duration_us: u64,
         error: Option<&'static str>,
     ) {
+        let service = route.and_then(|route| route.service.as_deref());
         let behind = if client.trusted { client.behind(head, &worker.snapshot().settings).map(printed) } else { None };
         worker.telemetry.log(&AccessRecord {
             time_ms: self.time_ms,
@@ -136,9 +152,9 @@ impl Record {
             status: self.status,
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,
-            duration,
-            upstream_duration: self.upstream_duration,
-            held: self.held,
+            duration_us,
+            upstream_us: self.upstream_us,
+            held_us: self.held_us,
             attempts: self.attempts,
             error,
             referer: head.all("referer").next(),

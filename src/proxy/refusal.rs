@@ -75,7 +75,7 @@ impl Worker {
     pub(crate) fn refuse(&self, listener: &Listener, from: IpAddr, refusal: Refusal) {
         let (index, label, why) = refusal.row();
         self.telemetry.connection_refused(listener.series.id(), label);
-        let now_us = self.telemetry.since_epoch(self.now());
+        let now_us = self.now().micros();
         if let Some(more) = self.shared.refusals.0.get(index).and_then(|told| told.may(now_us)) {
             tracing::warn!(
                 listener = %listener.name, client = %from.to_canonical(), reason = label, not_told = more,

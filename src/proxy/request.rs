@@ -6,13 +6,12 @@ use super::failure::Failure;
 use super::record::Record;
 use super::worker::{LocalSnapshot, Worker};
 use crate::snapshot::{Route, Service, Settings};
-use crate::telemetry::clock;
 use plimsoll_core::protocol::{BodyLength, RequestHead};
 use plimsoll_core::router::RouteIndex;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// A request under way. Its route, and everything else in its snapshot, stay as they are until it ends.
+/// A request under way, or one after another of a connection. Its route, and everything else in its snapshot, stay as they are until it ends.
 pub(crate) struct Request {
     /// Where it runs.
     pub(crate) worker: Rc<Worker>,
@@ -44,25 +43,34 @@ enum Held {
 }
 
 impl Request {
-    /// A request that has just been read.
+    /// One whose head is still to be read; then it [begins](Self::begin).
     #[must_use]
-    pub(crate) fn new(worker: &Rc<Worker>, client: &Rc<Client>, head: RequestHead, record: Record) -> Self {
-        let snapshot = worker.snapshot();
-        let limits = &snapshot.settings.limits;
-        let upload = Upload::new(head.body != BodyLength::None, limits.replay_body as usize, limits.request_body);
+    pub(crate) fn new(worker: &Rc<Worker>, client: &Rc<Client>) -> Self {
         Self {
             worker: Rc::clone(worker),
             client: Rc::clone(client),
-            head,
+            head: worker.take_request(),
             path: worker.buffers.take_head(),
             path_is_plain: false,
             matched: 0,
-            upload,
-            record,
-            held: Held::Snapshot(snapshot, None),
+            upload: Upload::default(),
+            record: Record::new(worker),
+            held: Held::Snapshot(worker.snapshot(), None),
             in_flight: false,
-            finished: false,
+            finished: true,
         }
+    }
+
+    /// Its head was read, or could not be. What the request before it on its connection left here is forgotten.
+    pub(crate) fn begin(&mut self) {
+        let snapshot = self.worker.snapshot();
+        let limits = &snapshot.settings.limits;
+        let has_body = self.head.body != BodyLength::None;
+        self.upload = Upload::new(has_body, limits.replay_body as usize, limits.request_body);
+        self.matched = 0;
+        self.held = Held::Snapshot(snapshot, None);
+        self.in_flight = false;
+        self.finished = false;
     }
 
     /// The snapshot it lives by. One that keeps its route alone sees that of this moment.
@@ -128,7 +136,7 @@ impl Request {
     pub(crate) fn enter_upstream(&mut self) {
         if let Some(series) = self.service().map(|service| service.upstream_series.id()) {
             self.in_flight = true;
-            self.worker.telemetry.request_started(series, self.record.started_us);
+            self.worker.telemetry.request_started(series, self.record.started);
         }
     }
 
@@ -138,23 +146,12 @@ impl Request {
         (self.head.capacity() + self.path.capacity()) as u64 + self.upload.taken()
     }
 
-    /// Counts and logs it. Nothing of it is left to do, and nothing of its head is left.
+    /// Counts and logs it. Nothing of it is left to do.
     pub(crate) fn finish(&mut self) {
-        self.close();
-        self.worker.put_request(std::mem::take(&mut self.head));
-        self.worker.buffers.put_head(std::mem::take(&mut self.path));
-    }
-
-    fn close(&mut self) {
         self.finished = true;
         self.record.bytes_in = self.upload.taken();
-        let duration = self.worker.now().saturating_duration_since(self.record.started);
-        let service = self.service().map(AsRef::as_ref);
-        if let (true, Some(service)) = (self.in_flight, service) {
-            let now_us = self.record.started_us + clock::micros(duration);
-            self.worker.telemetry.request_ended(service.upstream_series.id(), now_us);
-        }
-        self.record.finish(&self.worker, &self.client, &self.head, self.route(), service, duration);
+        let now = self.worker.now();
+        self.record.finish(&self.worker, &self.client, &self.head, self.route(), self.in_flight, now);
     }
 }
 
@@ -163,7 +160,9 @@ impl Drop for Request {
     fn drop(&mut self) {
         if !self.finished {
             self.record.failure.get_or_insert(Failure::ClientGone);
-            self.close();
+            self.finish();
         }
+        self.worker.put_request(std::mem::take(&mut self.head));
+        self.worker.buffers.put_head(std::mem::take(&mut self.path));
     }
 }

@@ -3,7 +3,7 @@
 use super::attempt::Failed;
 use super::request::Request;
 use crate::snapshot::Service;
-use std::time::Instant;
+use plimsoll_core::model::Moment;
 
 /// What counts against a request's tries.
 #[derive(Debug, Default)]
@@ -25,7 +25,7 @@ impl Repeats {
     ///
     /// What the target may have acted on draws on the upstream's retry budget, where it has one. When that is used up, the
     /// failure goes to the client as it is.
-    pub(crate) fn allow(&mut self, request: &Request, service: &Service, failed: &Failed, now: Instant) -> bool {
+    pub(crate) fn allow(&mut self, request: &Request, service: &Service, failed: &Failed, now: Moment) -> bool {
         if !failed.failure.is_targets() || !request.upload.can_repeat() {
             return false;
         }
@@ -49,7 +49,7 @@ impl Repeats {
     }
 }
 
-fn drawn(request: &Request, service: &Service, now: Instant) -> bool {
+fn drawn(request: &Request, service: &Service, now: Moment) -> bool {
     let drawn = service.upstream.retry_budget.draw(now);
     if !drawn {
         request.worker.telemetry.retry_refused(service.upstream_series.id(), "budget");

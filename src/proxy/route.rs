@@ -77,7 +77,7 @@ pub(crate) fn find(request: &mut Request) -> Result<(), Failure> {
 #[inline(never)]
 fn within_rate(request: &Request, settings: &Settings, rate: &Rate) -> Result<(), Failure> {
     let client = request.client.of(&request.head, settings).into();
-    let now_ns = request.record.started_us.saturating_mul(1000);
+    let now_ns = request.record.started.micros().saturating_mul(1000);
     request.worker.shared.clients.take(client, rate, now_ns).map_err(|wait| {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         Failure::TooManyRequests(u32::try_from(seconds).unwrap_or(u32::MAX))

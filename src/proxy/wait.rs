@@ -4,10 +4,11 @@ use super::body::ClientSide;
 use super::failure::Failure;
 use super::request::Request;
 use super::slots::{Interrupt, Slot};
+use plimsoll_core::model::Moment;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How often one who waits looks by itself: those before it may be stuck.
 const LOOKS_AGAIN: Duration = Duration::from_secs(1);
@@ -18,7 +19,7 @@ pub(super) trait Waits {
     type Over;
 
     /// Whether the wait is over.
-    fn poll(&mut self, cx: &Context<'_>, now: Instant) -> Poll<Result<Self::Over, Failure>>;
+    fn poll(&mut self, cx: &Context<'_>, now: Moment) -> Poll<Result<Self::Over, Failure>>;
 
     /// It was waited for [`LOOKS_AGAIN`] in vain.
     fn look_again(&self) {}
@@ -33,11 +34,11 @@ pub(super) async fn wait<C: ClientSide, W: Waits>(
     client: &mut C,
     slot: &Slot,
     waits: &mut W,
-    (deadline, late): (Instant, Failure),
+    (deadline, late): (Moment, Failure),
 ) -> Result<W::Over, Failure> {
     let worker = Rc::clone(&request.worker);
     let began = worker.now();
-    let arm = |now: Instant| slot.arm(LOOKS_AGAIN.min(deadline.saturating_duration_since(now)));
+    let arm = |now: Moment| slot.arm(LOOKS_AGAIN.min(deadline.since(now)));
     arm(began);
     let result = poll_fn(|cx| {
         loop {
@@ -61,6 +62,6 @@ pub(super) async fn wait<C: ClientSide, W: Waits>(
     })
     .await;
     slot.disarm();
-    request.record.held += worker.now().saturating_duration_since(began);
+    request.record.held_us += worker.now().micros_since(began);
     result
 }

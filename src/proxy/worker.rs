@@ -14,13 +14,13 @@ use crate::telemetry::{SeriesId, Telemetry, WorkerTelemetry};
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use plimsoll_core::limits::ClientKey;
+use plimsoll_core::model::Moment;
 use plimsoll_core::protocol::{RequestHead, ResponseHead};
 use plimsoll_core::upstream::{Target, WorkerRng};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::time::Instant;
 
 /// Heads that a worker keeps for the next request.
 const HEADS_KEPT: usize = 256;
@@ -181,7 +181,7 @@ pub(crate) struct Worker {
     ids: RefCell<RequestIds>,
     date: RefCell<DateLine>,
     /// The same moment on both clocks, read at every tick.
-    moment: Cell<(u64, u64)>,
+    moment: Cell<(Moment, u64)>,
     /// Of `Shared::idle_to_targets`.
     idle_said: Cell<u32>,
     /// Of `Shared::room_wanted`.
@@ -199,7 +199,7 @@ impl Worker {
     pub(crate) fn new(index: u16, workers: u16, shared: Arc<Shared>, seed: u64) -> Self {
         let snapshot = Rc::new(shared.snapshot());
         let telemetry = shared.telemetry.worker();
-        let moment = (telemetry.since_epoch(clock::now()), clock::now_ms());
+        let moment = (clock::moment(), clock::now_ms());
         let buffers = Buffers::default();
         Self {
             index,
@@ -238,17 +238,16 @@ impl Worker {
     /// The time now.
     #[inline]
     #[must_use]
-    pub(crate) fn now(&self) -> Instant {
-        tokio::time::Instant::now().into_std()
+    pub(crate) fn now(&self) -> Moment {
+        clock::moment()
     }
 
-    /// Wall time, milliseconds since 1970, of a moment of this tick in the microseconds of counters. Saves a second look at
-    /// a clock for every request.
+    /// Wall time, milliseconds since 1970, of a moment of this tick. Saves a second look at a clock for every request.
     #[inline]
     #[must_use]
-    pub(crate) fn wall_ms(&self, at_us: u64) -> u64 {
-        let (moment_us, wall_ms) = self.moment.get();
-        wall_ms + at_us.saturating_sub(moment_us) / 1000
+    pub(crate) fn wall_ms(&self, at: Moment) -> u64 {
+        let (moment, wall_ms) = self.moment.get();
+        wall_ms + at.micros_since(moment) / 1000
     }
 
     /// Makes random choices.
@@ -370,7 +369,7 @@ impl Worker {
         self.say_idle();
         let idle = self.slots.after(self.snapshot().settings.timeouts.upstream_idle);
         self.http2.sweep(idle.saturating_sub(tick));
-        self.moment.set((self.telemetry.since_epoch(clock::now()), clock::now_ms()));
+        self.moment.set((clock::moment(), clock::now_ms()));
         drop(self.snapshot());
     }
 }

@@ -1,5 +1,6 @@
 //! The one place that reads clocks, and how times are printed.
 
+use plimsoll_core::model::Moment;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -7,6 +8,27 @@ use std::time::{Duration, Instant, SystemTime};
 #[must_use]
 pub fn now() -> Instant {
     tokio::time::Instant::now().into_std()
+}
+
+/// The same moment as a number, without the trouble of [`Instant`]: the data path asks three times a request.
+#[cfg(not(test))]
+#[inline]
+#[must_use]
+pub fn moment() -> Moment {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    // That clock begins with the machine: neither part is ever negative.
+    let (seconds, nanos) = (now.tv_sec.cast_unsigned(), now.tv_nsec.cast_unsigned());
+    Moment::from_micros(seconds * 1_000_000 + nanos / 1000)
+}
+
+/// In tests, which can pause the clock, a number for tokio's moment.
+#[cfg(test)]
+#[must_use]
+pub fn moment() -> Moment {
+    static BEGAN: OnceLock<Instant> = OnceLock::new();
+    let began = *BEGAN.get_or_init(now);
+    Moment::default() + Duration::from_secs(3600) + now().saturating_duration_since(began)
+        - began.saturating_duration_since(now())
 }
 
 /// Wall time in milliseconds since 1970.

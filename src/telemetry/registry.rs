@@ -1,18 +1,17 @@
 //! The process's telemetry: series, what the control plane sets, collectors, the access log.
 
 use super::access::{AccessFormat, AccessLog, AccessSink};
-use super::clock;
-use super::clock::micros;
 use super::metric::Family;
 use super::render::MetricsOut;
 use super::row::Buckets;
 use super::series::{Kind, Series, SeriesTable};
 use super::worker::WorkerTelemetry;
 use parking_lot::{Mutex, RwLock};
+use plimsoll_core::model::Moment;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What is fixed for the process's life.
 #[derive(Clone, Debug)]
@@ -42,7 +41,6 @@ pub struct Telemetry {
     pub(super) control: Control,
     pub(super) collectors: RwLock<Vec<Collector>>,
     pub(super) access: AccessLog,
-    epoch: Instant,
     _kept: [Series; 3],
 }
 
@@ -64,7 +62,6 @@ impl Telemetry {
             control: Control::default(),
             collectors: RwLock::default(),
             access: AccessLog::new(),
-            epoch: clock::now(),
             _kept: kept,
         })
     }
@@ -141,13 +138,8 @@ impl Telemetry {
 
     /// Lets go of series that nobody has held for five minutes. Every scrape does so; where nobody scrapes, the control
     /// plane does, once a minute or so.
-    pub fn sweep(&self, now: Instant) {
+    pub fn sweep(&self, now: Moment) {
         self.series.sweep(now);
-    }
-
-    /// Microseconds since the telemetry was made.
-    pub(crate) fn since_epoch(&self, now: Instant) -> u64 {
-        micros(now.saturating_duration_since(self.epoch))
     }
 }
 

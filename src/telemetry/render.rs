@@ -5,12 +5,12 @@ use super::registry::Telemetry;
 use super::row::{Buckets, CODE_CELLS, Event, Meter, Row};
 use super::series::{Entry, Kind};
 use super::{process, worker};
+use plimsoll_core::model::Moment;
 use prometheus::TextEncoder;
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 /// What one scrape has gathered. Collectors add to it.
 #[derive(Default)]
@@ -113,11 +113,11 @@ fn seconds(micros: u64) -> f64 {
 }
 
 impl Telemetry {
-    /// The scrape: everything as Prometheus' text format (`text/plain; version=0.0.4`). `now` is [`clock::now`]'s.
+    /// The scrape: everything as Prometheus' text format (`text/plain; version=0.0.4`). `now` is [`clock::moment`]'s.
     ///
-    /// [`clock::now`]: super::clock::now
+    /// [`clock::moment`]: super::clock::moment
     #[must_use]
-    pub fn render(&self, now: Instant) -> String {
+    pub fn render(&self, now: Moment) -> String {
         let mut out = MetricsOut::default();
         out.value(&metric::BUILD_INFO, &[env!("CARGO_PKG_VERSION"), env!("PLIMSOLL_COMMIT")], 1.0);
         self.sweep(now);
@@ -141,7 +141,7 @@ impl Telemetry {
         routes.flat_map(|entry| entry.rows.iter()).flat_map(|row| row.codes()).map(|(_, count)| count).sum()
     }
 
-    fn gather(&self, entry: &Entry, now: Instant, out: &mut MetricsOut) {
+    fn gather(&self, entry: &Entry, now: Moment, out: &mut MetricsOut) {
         let rows: Vec<&Row> = entry.rows.iter().map(Arc::as_ref).collect();
         let sum = |cell: usize| rows.iter().map(|row| row.get(cell)).sum::<u64>();
         let (first, second) = (&*entry.key.first, &*entry.key.second);
@@ -177,12 +177,12 @@ impl Telemetry {
         gather_reasons(&rows, first, second, out);
     }
 
-    fn gather_upstream(&self, entry: &Entry, rows: &[&Row], now: Instant, out: &mut MetricsOut) {
+    fn gather_upstream(&self, entry: &Entry, rows: &[&Row], now: Moment, out: &mut MetricsOut) {
         let name = [&*entry.key.first];
         if rows.is_empty() && name[0].is_empty() {
             return;
         }
-        let now_us = self.since_epoch(now);
+        let now_us = now.micros();
         let (mut count, mut integral) = (0, 0);
         for row in rows {
             let (in_flight, area) = Meter::read(row, now_us);

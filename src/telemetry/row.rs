@@ -4,10 +4,8 @@
 //! writes (relaxed load and store), any thread reads.
 
 use super::append::AppendList;
-use crate::telemetry::clock::micros;
 use crossbeam_utils::CachePadded;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
-use std::time::Duration;
 
 /// Cells of a 128-byte line.
 const LINE_CELLS: usize = 16;
@@ -136,9 +134,8 @@ impl Buckets {
         self.micros.len() + 2
     }
 
-    /// Counts `value` in the histogram that begins at cell `base`.
-    pub(super) fn observe(&self, row: &Row, base: usize, value: Duration) {
-        let micros = micros(value);
+    /// Counts so many microseconds in the histogram that begins at cell `base`.
+    pub(super) fn observe(&self, row: &Row, base: usize, micros: u64) {
         row.add(base, micros);
         row.add(base + 1 + self.micros.partition_point(|bound| *bound < micros), 1);
     }
@@ -211,7 +208,7 @@ mod tests {
         let buckets = Buckets::new(vec![0.01, 0.005, 1.0]);
         let check = |value_us: u64, bucket: usize| {
             let row = Row::new(buckets.cells());
-            buckets.observe(&row, 0, Duration::from_micros(value_us));
+            buckets.observe(&row, 0, value_us);
             assert_eq!((row.get(0), row.get(1 + bucket)), (value_us, 1), "{value_us} µs");
         };
         check(0, 0);

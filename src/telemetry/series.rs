@@ -4,12 +4,13 @@ use super::append::AppendList;
 use super::row::Row;
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
+use plimsoll_core::model::Moment;
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a series stays after its last handle went.
 pub(super) const LINGER: Duration = Duration::from_secs(300);
@@ -167,7 +168,7 @@ struct Names {
 
 struct Known {
     entry: Arc<Entry>,
-    unused_since: Option<Instant>,
+    unused_since: Option<Moment>,
 }
 
 impl SeriesTable {
@@ -213,7 +214,7 @@ impl SeriesTable {
 
     /// Lets go of the series that nobody has held for [`LINGER`], and of the oldest that nobody holds, where they are
     /// more than [`LINGER_MAX`].
-    pub(super) fn sweep(&self, now: Instant) {
+    pub(super) fn sweep(&self, now: Moment) {
         let mut names = self.names.lock();
         let mut unused = Vec::new();
         for (key, known) in &mut names.known {
@@ -224,7 +225,7 @@ impl SeriesTable {
         unused.sort();
         let surplus = unused.len().saturating_sub(LINGER_MAX);
         for (position, (since, key)) in unused.into_iter().enumerate() {
-            let leaves = position < surplus || now.saturating_duration_since(since) >= LINGER;
+            let leaves = position < surplus || now.since(since) >= LINGER;
             if let Some(left) = leaves.then(|| names.known.remove(&key)).flatten() {
                 self.slot(left.entry.id).store(None);
                 names.give_back(left.entry.id);
@@ -258,7 +259,7 @@ mod tests {
     #[test]
     fn a_series_leaves_five_minutes_after_its_last_handle_and_is_found_again_before_that() {
         let table = SeriesTable::new();
-        let start = crate::telemetry::clock::now();
+        let start = crate::telemetry::clock::moment();
         let handle = table.handle(Kind::Target, "web", "a:80");
         let id = handle.id();
         let second = handle.clone();
@@ -286,7 +287,7 @@ mod tests {
         for n in 0..LINGER_MAX + 50 {
             drop(table.handle(Kind::Target, "web", &n.to_string()));
         }
-        table.sweep(crate::telemetry::clock::now());
+        table.sweep(crate::telemetry::clock::moment());
         assert_eq!(table.entries().len(), LINGER_MAX);
     }
 

@@ -4,9 +4,9 @@ use super::access::{AccessRecord, LineWriter};
 use super::registry::Telemetry;
 use super::row::{CODE_CELLS, Event, Meter, Row};
 use super::series::{Kind, SeriesId};
+use plimsoll_core::model::Moment;
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 /// Cells of a service's row.
 pub(super) const BYTES_IN: usize = 0;
@@ -31,16 +31,18 @@ pub struct RequestRecord {
     pub upstream: SeriesId,
     /// The status that was sent; 499 where the client went before one was.
     pub code: u16,
-    /// First byte of the request to last byte of the answer.
-    pub duration: Duration,
+    /// First byte of the request to last byte of the answer, microseconds.
+    pub duration_us: u64,
     /// From the client.
     pub bytes_in: u64,
     /// To the client.
     pub bytes_out: u64,
-    /// Waiting for the upstream's response head; `None` where no attempt was made.
-    pub upstream_duration: Option<Duration>,
-    /// Queued or held; `None` where it did not wait.
-    pub wait: Option<Duration>,
+    /// Waiting for the upstream's response head, microseconds; `None` where no attempt was made.
+    pub upstream_us: Option<u64>,
+    /// Queued or held, microseconds; `None` where it did not wait.
+    pub wait_us: Option<u64>,
+    /// Until when it was in flight on its upstream: once for each [`WorkerTelemetry::request_started`], on the same worker.
+    pub ended: Option<Moment>,
 }
 
 /// A worker's counters and its access log. Used by one thread.
@@ -63,20 +65,10 @@ impl WorkerTelemetry {
         Self { telemetry, rows: RefCell::default(), lines }
     }
 
-    /// Microseconds from when counting began: what [`Self::request_started`] and [`Self::request_ended`] go by.
-    #[must_use]
-    pub fn since_epoch(&self, at: Instant) -> u64 {
-        self.telemetry.since_epoch(at)
-    }
-
-    /// A request is in flight on the upstream from this moment on: it has a route, whether or not it has a target yet.
-    pub fn request_started(&self, upstream: SeriesId, now_us: u64) {
-        self.with_row(upstream, Kind::Upstream, |row| Meter::enter(row, now_us));
-    }
-
-    /// It is no longer; once for each [`Self::request_started`], on the same worker, also when it is cut off.
-    pub fn request_ended(&self, upstream: SeriesId, now_us: u64) {
-        self.with_row(upstream, Kind::Upstream, |row| Meter::leave(row, now_us));
+    /// A request is in flight on the upstream from this moment on: it has a route, whether or not it has a target yet. It is
+    /// until [`Self::request_finished`] says that it has `ended`, also when it is cut off.
+    pub fn request_started(&self, upstream: SeriesId, now: Moment) {
+        self.with_row(upstream, Kind::Upstream, |row| Meter::enter(row, now.micros()));
     }
 
     /// Counts a request once it is over.
@@ -86,24 +78,27 @@ impl WorkerTelemetry {
         self.with_row(record.route, Kind::Route, |row| {
             row.count_code(record.code);
             if per_route {
-                buckets.observe(row, CODE_CELLS, record.duration);
+                buckets.observe(row, CODE_CELLS, record.duration_us);
             }
         });
         self.with_row(record.service, Kind::Service, |row| {
             row.add(BYTES_IN, record.bytes_in);
             row.add(BYTES_OUT, record.bytes_out);
             if !per_route {
-                buckets.observe(row, SERVICE_DURATION, record.duration);
+                buckets.observe(row, SERVICE_DURATION, record.duration_us);
             }
         });
-        if record.upstream_duration.is_none() && record.wait.is_none() {
+        if record.ended.is_none() && record.upstream_us.is_none() && record.wait_us.is_none() {
             return;
         }
         self.with_row(record.upstream, Kind::Upstream, |row| {
-            if let Some(duration) = record.upstream_duration {
+            if let Some(ended) = record.ended {
+                Meter::leave(row, ended.micros());
+            }
+            if let Some(duration) = record.upstream_us {
                 buckets.observe(row, UPSTREAM_DURATION, duration);
             }
-            if let Some(wait) = record.wait {
+            if let Some(wait) = record.wait_us {
                 buckets.observe(row, UPSTREAM_DURATION + buckets.cells(), wait);
             }
         });

@@ -158,7 +158,7 @@ async fn failed(python: &Path, gateway: &Embedded, host: &str, bytes: usize) -> 
 
 /// How often the gateway says that it has answered with this status.
 fn answered(gateway: &Embedded, status: &str) -> f64 {
-    let text = gateway.handle().telemetry().render(tokio::time::Instant::now().into_std());
+    let text = gateway.handle().telemetry().render(plimsoll::telemetry::clock::moment());
     metrics::value(&text, "plimsoll_http_requests_total", &[("code", status)]).unwrap_or_default()
 }
 

@@ -3,8 +3,10 @@
 
 mod facts;
 mod identity;
+mod moment;
 mod state;
 
 pub use facts::{Facts, Freshness, Phase, Problem, Replica, RuntimeHealth, Way};
 pub use identity::{TargetId, UpstreamId};
+pub use moment::Moment;
 pub use state::{Cause, Causes, TargetState};

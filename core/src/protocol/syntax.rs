@@ -1,5 +1,6 @@
 //! Small grammar of RFC 9110 §5 and RFC 3986 that several files need: tokens, values, lists, numbers, hosts.
 
+use super::scan::{between, find, letters};
 use std::net::Ipv6Addr;
 
 /// A token (RFC 9110 §5.6.2): what methods and field names are made of.
@@ -55,7 +56,13 @@ pub fn is_host(bytes: &[u8]) -> bool {
         let address = std::str::from_utf8(&bytes[1..end]).ok().and_then(|text| text.parse::<Ipv6Addr>().ok());
         return address.is_some() && is_port_suffix(&bytes[end + 1..]);
     }
-    let name = bytes.iter().position(|&b| CLASS[usize::from(b)] & HOST == 0).unwrap_or(bytes.len());
+    // Of most hosts every byte is a letter, a digit, a hyphen or a dot.
+    let mut name = find(bytes, 0, |chunk| {
+        !(letters(chunk) | between(chunk, b'-', b'.') | between(chunk, b'0', b'9')).to_bitmask()
+    });
+    while bytes.get(name).is_some_and(|&b| CLASS[usize::from(b)] & HOST != 0) {
+        name += 1;
+    }
     name > 0 && is_port_suffix(&bytes[name..])
 }
 

@@ -3,7 +3,7 @@
 use super::ticks::{moment, ticks};
 use super::waiting::Took;
 use super::{Ask, InFlight, Pick, Pool, Upstream, WorkerRng};
-use std::time::Instant;
+use crate::model::Moment;
 
 /// Slots that may be lost to other workers, or to marks, before a pick is given up: each loss means that the next pick sees
 /// what happened, so this is never reached but in a storm.
@@ -65,7 +65,7 @@ impl Upstream {
         }
     }
 
-    fn said(&self, pool: &Pool, taken: Result<InFlight, Out>, now: Instant) -> Acquired {
+    fn said(&self, pool: &Pool, taken: Result<InFlight, Out>, now: Moment) -> Acquired {
         match taken {
             Ok(inflight) => Acquired::Got(inflight),
             Err(Out::Full) => Acquired::Full { queue: pool.options().queue.is_some() },
@@ -82,7 +82,7 @@ impl Upstream {
                 return if pool.pickable_now() > 0 { Took::Full } else { Took::Empty };
             }
             // Whoever waits has brought the time along.
-            let Some(now) = moment(now) else { return Took::Full };
+            let now = moment(now);
             let mut rng = WorkerRng::with_seed(seed);
             let taken = match take(&pool, &Ask { tried, now, key: 0 }, &mut rng) {
                 Err(Out::Full) if !tried.is_empty() => return Took::NotThis,

@@ -3,11 +3,11 @@
 use super::{
     Acquired, Ask, InFlight, Member, Pool, PoolOptions, Signal, Target, Upstream, WaitLimits, WorkerRng, balancer,
 };
-use crate::model::{Causes, TargetId, UpstreamId};
+use crate::model::{Causes, Moment, TargetId, UpstreamId};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A signal that counts.
 #[derive(Default)]
@@ -25,9 +25,8 @@ impl Calls {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "tests have to begin somewhere")]
-pub(super) fn now() -> Instant {
-    Instant::now()
+pub(super) fn now() -> Moment {
+    Moment::from_micros(3_600_000_000)
 }
 
 pub(super) fn target(number: u16) -> Arc<Target> {

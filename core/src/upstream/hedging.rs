@@ -7,7 +7,8 @@
 
 use super::retry_budget::{RetryBudget, RetryLimits};
 use super::sync::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use crate::model::Moment;
+use std::time::Duration;
 
 /// Nothing is hedged.
 const OFF: u64 = u64::MAX;
@@ -54,12 +55,12 @@ impl Hedging {
 
     /// Counts a request, at its first attempt.
     #[inline]
-    pub fn request(&self, now: Instant) {
+    pub fn request(&self, now: Moment) {
         self.budget.request(now);
     }
 
     /// Draws a hedge; `false`: there have been as many as there may be.
-    pub fn draw(&self, now: Instant) -> bool {
+    pub fn draw(&self, now: Moment) -> bool {
         self.after.load(Ordering::Relaxed) != OFF && self.budget.draw(now)
     }
 }

@@ -4,12 +4,11 @@ use super::sync::{Ordering, fence};
 use super::ticks::{NEVER, Ticks, ticks};
 use super::waiting::{Changes, InLineFor, NextChange, Shed, SlotWaiter, Waiter, Waiters};
 use super::{Hedging, IdleLimit, InFlight, Pool, RetryBudget, StateCounts, Target};
-use crate::model::UpstreamId;
+use crate::model::{Moment, UpstreamId};
 use arc_swap::{ArcSwap, Guard};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::sync::{Arc, Weak};
-use std::time::Instant;
 
 /// 16 requests a replica in the first round of those let go: safely below most listen queues.
 const FIRST_ROUND: u32 = 16;
@@ -137,7 +136,7 @@ impl Upstream {
     ///
     /// # Errors
     /// The queue is full, closed, or there is none.
-    pub fn wait(self: &Arc<Self>, bytes: u64, worker: u16, deadline: Instant) -> Result<Waiter, Shed> {
+    pub fn wait(self: &Arc<Self>, bytes: u64, worker: u16, deadline: Moment) -> Result<Waiter, Shed> {
         let limits = self.pool().options().hold.ok_or(Shed::Off)?;
         let place = self.waiters.enter(worker, bytes, ticks(deadline), (limits.max_requests, limits.max_bytes))?;
         let waiter = Waiter::new(Arc::clone(self), place, worker);
@@ -156,7 +155,7 @@ impl Upstream {
         self: &Arc<Self>,
         tried: &[Arc<Target>],
         bytes: u64,
-        times: (Instant, Instant),
+        times: (Moment, Moment),
     ) -> Result<SlotWaiter, Shed> {
         let limits = self.pool().options().queue.ok_or(Shed::Off)?;
         let times = (ticks(times.0), ticks(times.1));

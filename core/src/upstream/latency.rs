@@ -7,7 +7,6 @@
 
 use super::ticks::Ticks;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 /// 10 s: time after which a sample weighs 1/e. Finagle's and linkerd's default.
 const DECAY_MS: f32 = 10_000.0;
@@ -18,9 +17,10 @@ pub(super) struct PeakEwma(AtomicU64);
 
 impl PeakEwma {
     /// Adds a sample.
-    pub(super) fn record(&self, sample: Duration, now: Ticks) {
+    pub(super) fn record(&self, micros: u64, now: Ticks) {
         // An estimate of zero would mean "no sample".
-        let sample = (sample.as_secs_f32() * 1e6).max(1.0);
+        #[expect(clippy::cast_precision_loss, reason = "an estimate need not be exact")]
+        let sample = (micros as f32).max(1.0);
         let mut word = self.0.load(Ordering::Relaxed);
         loop {
             let next = match unpack(word) {

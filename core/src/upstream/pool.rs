@@ -6,10 +6,10 @@ use super::ticks::{NEVER, Ticks, ticks};
 use super::waiting::Room;
 use super::{HedgeLimits, OutlierRules, RetryLimits, Target};
 use crate::health::CheckRules;
-use crate::model::{Cause, Causes, TargetState};
+use crate::model::{Cause, Causes, Moment, TargetState};
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Bounds of requests that wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +97,7 @@ pub struct Usable {
 impl Pool {
     /// Builds a pool. What the previous one's balancer must not lose (the round-robin cursor) is taken from `previous`.
     #[must_use]
-    pub fn build(options: PoolOptions, previous: Option<&Self>, now: Instant) -> Self {
+    pub fn build(options: PoolOptions, previous: Option<&Self>, now: Moment) -> Self {
         let below_threshold = below_threshold(&options);
         let ignored = ignored(&options);
         let mut usable: Box<[Usable]> = (0..)
@@ -209,7 +209,7 @@ impl Pool {
 
     /// Whether shares of new targets have grown since it was built: it is to be built anew.
     #[must_use]
-    pub fn has_outgrown(&self, now: Instant) -> bool {
+    pub fn has_outgrown(&self, now: Moment) -> bool {
         self.slow_start.as_ref().is_some_and(|slow_start| slow_start.has_grown(now))
     }
 

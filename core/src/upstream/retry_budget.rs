@@ -12,8 +12,7 @@
 //! it.
 
 use super::sync::{AtomicU64, Ordering};
-use super::ticks::{Ticks, ticks};
-use std::time::Instant;
+use crate::model::Moment;
 
 /// The window, in seconds.
 const SECONDS: u32 = 10;
@@ -60,19 +59,19 @@ impl RetryBudget {
 
     /// Counts a request, at its first attempt.
     #[inline]
-    pub fn request(&self, now: Instant) {
+    pub fn request(&self, now: Moment) {
         if self.limits.load(Ordering::Relaxed) != OFF {
-            self.requests.add(second(ticks(now)));
+            self.requests.add(second(now));
         }
     }
 
     /// Draws a repeat; `false`: the budget is used up.
-    pub fn draw(&self, now: Instant) -> bool {
+    pub fn draw(&self, now: Moment) -> bool {
         let limits = self.limits.load(Ordering::Relaxed);
         if limits == OFF {
             return true;
         }
-        let second = second(ticks(now));
+        let second = second(now);
         self.repeats.add(second);
         let (millionths, min) = (limits >> 32, limits & u64::from(u32::MAX));
         let allowed = self.requests.sum(second).saturating_mul(millionths) / 1_000_000 + min * u64::from(SECONDS);
@@ -84,10 +83,9 @@ impl RetryBudget {
     }
 }
 
-/// Seconds, of which the process's first one is 2: a place of zeros is of none, and a clock that was read a moment before the
-/// origin has one too.
-fn second(now: Ticks) -> u32 {
-    u32::try_from(now.div_euclid(1_000_000).max(-1) + 2).unwrap_or(u32::MAX)
+/// Seconds from 1 on: a place of zeros is of none.
+fn second(now: Moment) -> u32 {
+    u32::try_from(now.micros() / 1_000_000 + 1).unwrap_or(u32::MAX)
 }
 
 /// Counts of the last seconds. A place holds its second in the upper half and its count in the lower.
@@ -160,7 +158,7 @@ mod tests {
         budget
     }
 
-    fn drawn(budget: &RetryBudget, tries: usize, at: Instant) -> usize {
+    fn drawn(budget: &RetryBudget, tries: usize, at: Moment) -> usize {
         (0..tries).filter(|_| budget.draw(at)).count()
     }
 
@@ -169,7 +167,7 @@ mod tests {
         let (budget, now) = (RetryBudget::new(), now());
         budget.request(now);
         assert_eq!(drawn(&budget, 1000, now), 1000);
-        assert_eq!(budget.requests.sum(second(ticks(now))), 0);
+        assert_eq!(budget.requests.sum(second(now)), 0);
     }
 
     #[test]
@@ -227,7 +225,7 @@ mod tests {
             let (mut at, mut requests, mut repeats) = (start, Vec::new(), Vec::new());
             for (pause, asks, draws) in steps {
                 at += Duration::from_millis(pause);
-                let second = second(ticks(at));
+                let second = second(at);
                 for _ in 0..asks {
                     budget.request(at);
                     requests.push(second);

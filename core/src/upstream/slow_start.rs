@@ -6,9 +6,10 @@
 
 use super::Target;
 use super::ticks::{NEVER, Ticks, ticks};
+use crate::model::Moment;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Steps of a share.
 const STEPS: u32 = 10;
@@ -30,7 +31,7 @@ impl SlowStart {
         over: Duration,
         targets: impl Iterator<Item = &'a Arc<Target>>,
         before: Option<&Before>,
-        now: Instant,
+        now: Moment,
     ) -> Self {
         let now = ticks(now);
         let since: Box<[Ticks]> = targets
@@ -59,7 +60,7 @@ impl SlowStart {
     }
 
     /// Whether a share has grown since the pool was built.
-    pub(super) fn has_grown(&self, now: Instant) -> bool {
+    pub(super) fn has_grown(&self, now: Moment) -> bool {
         let now = ticks(now);
         self.since.iter().zip(&self.steps).any(|(since, was)| step(now.saturating_sub(*since), self.over) != *was)
     }

@@ -5,12 +5,12 @@ use super::outlier::{OutlierRules, Tally};
 use super::slots::Slots;
 use super::ticks::{NEVER, Ticks, ticks};
 use crate::health::{CheckRules, Checker, Counters, HealthCell, Outcome, Verdict};
-use crate::model::{Cause, Causes, TargetId};
+use crate::model::{Cause, Causes, Moment, TargetId};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// 1 s: how long after a failure a target is taken to be as busy as the others, so that one that fails fast, and so looks
 /// idle, does not draw the traffic to it.
@@ -106,19 +106,19 @@ impl Target {
         self.slots.inflight()
     }
 
-    /// Notes how long it took to answer: from the request's first byte sent to its head received.
-    pub fn record_latency(&self, sample: Duration, now: Instant) {
-        self.latency.record(sample, ticks(now));
+    /// Notes how long it took to answer: microseconds from the request's first byte sent to its head received.
+    pub fn record_latency(&self, micros: u64, now: Moment) {
+        self.latency.record(micros, ticks(now));
     }
 
     /// Peak-EWMA latency as it has faded by now; `None` before the first answer.
     #[must_use]
-    pub fn latency(&self, now: Instant) -> Option<Duration> {
+    pub fn latency(&self, now: Moment) -> Option<Duration> {
         self.latency_micros(ticks(now)).map(|micros| Duration::from_secs_f32(micros / 1e6))
     }
 
     /// Notes that an attempt on it failed: for a second it is no magnet for traffic.
-    pub fn record_failure(&self, now: Instant) {
+    pub fn record_failure(&self, now: Moment) {
         self.failed_at.store(ticks(now), Ordering::Relaxed);
     }
 

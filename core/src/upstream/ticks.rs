@@ -1,34 +1,21 @@
-//! Instants as numbers, so that an atomic can hold one.
+//! Moments as signed numbers, so that an atomic can hold one, and one that never was.
 
-use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use crate::model::Moment;
 
-/// Microseconds from the first instant that this process turned into a number; before it, negative.
+/// Microseconds from the origin of [`Moment`].
 pub(crate) type Ticks = i64;
 
 /// A moment that never was.
 pub(crate) const NEVER: Ticks = Ticks::MIN;
 
-static ORIGIN: OnceLock<Instant> = OnceLock::new();
-
 /// `at` as a number.
-pub(crate) fn ticks(at: Instant) -> Ticks {
-    let origin = *ORIGIN.get_or_init(|| at);
-    match at.checked_duration_since(origin) {
-        Some(since) => micros(since),
-        None => -micros(origin - at),
-    }
+#[inline]
+pub(crate) fn ticks(at: Moment) -> Ticks {
+    at.micros().try_into().unwrap_or(Ticks::MAX)
 }
 
-/// The moment that this number stands for, or the first one that was turned into a number where it is before that; `None`
-/// before anything was.
-pub(crate) fn moment(ticks: Ticks) -> Option<Instant> {
-    let origin = *ORIGIN.get()?;
-    origin.checked_add(Duration::from_micros(u64::try_from(ticks).unwrap_or(0)))
-}
-
-/// Whole microseconds: 292,000 years of them fit.
-fn micros(duration: Duration) -> Ticks {
-    let seconds = Ticks::try_from(duration.as_secs()).unwrap_or(Ticks::MAX);
-    seconds.saturating_mul(1_000_000).saturating_add(Ticks::from(duration.subsec_micros()))
+/// The moment that this number stands for.
+#[inline]
+pub(crate) fn moment(ticks: Ticks) -> Moment {
+    Moment::from_micros(ticks.try_into().unwrap_or(0))
 }

@@ -202,7 +202,7 @@ impl Story {
 
     /// Attempts that were repeated so far, as the gateway's metrics say.
     fn retries(&self) -> u64 {
-        sum_of("plimsoll_retries_total", &self.telemetry.render(clock::now()))
+        sum_of("plimsoll_retries_total", &self.telemetry.render(clock::moment()))
     }
 
     async fn finish(&self) {

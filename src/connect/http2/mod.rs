@@ -159,8 +159,8 @@ impl Http2Connections {
 ///
 /// # Errors
 /// What `h2` says of the handshake.
-pub async fn handshake(made: TargetConnection) -> Result<SendRequest<Bytes>, h2::Error> {
-    let TargetConnection { stream, counted, .. } = made;
+pub async fn handshake(made: Box<TargetConnection>) -> Result<SendRequest<Bytes>, h2::Error> {
+    let TargetConnection { stream, counted, .. } = *made;
     if let Some(tcp) = stream.tcp() {
         let asking = TcpKeepalive::new().with_time(SILENCE).with_interval(ASKED_EVERY).with_retries(ASKED);
         let socket = SockRef::from(tcp);

@@ -133,7 +133,7 @@ mod tests {
     fn a_limit_and_what_is_used_of_it_are_shown_while_there_is_one() {
         let telemetry = Telemetry::new(crate::telemetry::TelemetryOptions::default());
         let shown = || {
-            let text = telemetry.render(crate::telemetry::clock::now());
+            let text = telemetry.render(crate::telemetry::clock::moment());
             text.lines().filter(|line| line.starts_with("plimsoll_memory_")).map(str::to_owned).collect::<Vec<_>>()
         };
         show(Some(Memory { used: 5, limit: 10 }), &telemetry);

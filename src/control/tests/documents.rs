@@ -47,7 +47,7 @@ async fn a_document_with_a_mistake_changes_nothing_and_says_so() {
         assert!(error.to_string().contains(expected), "{error}");
         assert_eq!(handle.snapshot().generation, generation);
         assert_eq!(handle.view().last_error.as_deref(), Some(&*error.brief()));
-        let metrics = handle.telemetry().render(crate::telemetry::clock::now());
+        let metrics = handle.telemetry().render(crate::telemetry::clock::moment());
         assert!(metrics.contains("plimsoll_config_last_reload_successful 0"), "{metrics}");
         assert_eq!(body(&running, "web.test").await, "200 one");
     };
@@ -127,7 +127,7 @@ async fn a_reload_resets_nothing_that_it_did_not_change() {
         handle.apply(&next, Source::File).await.unwrap();
         assert_ne!(body(&running, "web.test").await, turn);
     }
-    let metrics = handle.telemetry().render(crate::telemetry::clock::now());
+    let metrics = handle.telemetry().render(crate::telemetry::clock::moment());
     assert!(metrics.contains("plimsoll_config_generation 12"), "{metrics}");
     running.drain_and_stop(Duration::ZERO, SOON).await;
 }

@@ -127,7 +127,7 @@ async fn listeners_swap_and_change_their_names_without_a_loss() {
     }
     assert_eq!((running.address("d"), running.address("c")), (Some(first), Some(second)));
     clients.end().await;
-    let metrics = running.handle().telemetry().render(crate::telemetry::clock::now());
+    let metrics = running.handle().telemetry().render(crate::telemetry::clock::moment());
     for name in ["a", "b", "c", "d"] {
         assert!(
             metrics.contains(&format!("plimsoll_client_connections_total{{listener=\"{name}\"}}")),

@@ -43,7 +43,7 @@ impl Reading {
 /// A request under way.
 #[expect(clippy::struct_excessive_bools, reason = "steps of two directions that move independently")]
 pub(crate) struct Http1Exchange {
-    connection: TargetConnection,
+    connection: Box<TargetConnection>,
     /// Bytes to send: the head, small parts, the framing between large ones.
     out: Vec<u8>,
     out_at: usize,
@@ -72,8 +72,9 @@ pub(crate) struct Http1Exchange {
 
 impl Http1Exchange {
     /// Begins a request whose head is `out`.
+    #[inline]
     #[must_use]
-    pub(crate) fn new(connection: TargetConnection, out: Vec<u8>, method: Method, body: BodyLength) -> Self {
+    pub(crate) fn new(connection: Box<TargetConnection>, out: Vec<u8>, method: Method, body: BodyLength) -> Self {
         let acknowledged_before = match connection.stream.tcp() {
             // Bytes on the wire are not known under TLS: ask, but only where the answer can matter.
             Some(tcp) if connection.stream.is_tls() && !method.is_idempotent() => bytes_acknowledged(tcp).unwrap_or(0),
@@ -456,7 +457,8 @@ impl Http1Exchange {
     /// The raw connection, with what was read of the upgraded protocol already.
     #[must_use]
     pub(crate) fn into_upgraded(self) -> (Stream, Option<Buffer>, Counted) {
-        (self.connection.stream, self.input, self.connection.counted)
+        let connection = *self.connection;
+        (connection.stream, self.input, connection.counted)
     }
 
     pub(super) fn finish(mut self, worker: &Worker, target: &Arc<Target>, profile: u64) {

@@ -13,7 +13,6 @@ use super::attempts::{Tries, attempts};
 use super::buffer::Buffer;
 use super::client::Client;
 use super::failure::Failure;
-use super::record::Record;
 use super::request::Request;
 use super::route;
 use super::slots::{Interrupt, Role, Slot};
@@ -95,6 +94,7 @@ async fn busy(
     (first, stays): (Buffer, bool),
 ) -> Option<u64> {
     let mut input = Some(first);
+    let mut request = Request::new(worker, client);
     let mut served = 0;
     loop {
         if input.as_ref().is_none_or(Buffer::is_empty) {
@@ -112,23 +112,21 @@ async fn busy(
         }
         // What came with the last request costs no read: without this, one client's pipeline could keep the worker to itself.
         tokio::task::coop::consume_budget().await;
-        let mut record = Record::new(worker);
-        let mut head = worker.take_request();
-        let read = read_head(worker, stream, slot, &mut input, &mut head).await;
+        if served > 0 {
+            request.record.begin(worker);
+        }
+        let read = read_head(worker, stream, slot, &mut input, &mut request.head).await;
         let keep = match read {
             Read::Head { late } => {
                 if late {
-                    record.asked = worker.now();
+                    request.record.asked = worker.now();
                 }
-                let mut request = Request::new(worker, client, head, record);
+                request.begin();
                 one(worker, stream, slot, &mut input, &mut request).await
             }
-            Read::Closed => {
-                worker.put_request(head);
-                false
-            }
+            Read::Closed => false,
             Read::Failed(failure) => {
-                let mut request = Request::new(worker, client, head, record);
+                request.begin();
                 refuse(worker, stream, slot, &mut request, failure, false).await;
                 linger(worker, stream, slot).await;
                 false

@@ -12,7 +12,6 @@ use super::answer::Answer;
 use super::attempts::{Tries, attempts};
 use super::client::Client;
 use super::failure::Failure;
-use super::record::Record;
 use super::request::Request;
 use super::route;
 use super::slots::{Interrupt, Role, Slot, TICK};
@@ -230,13 +229,12 @@ async fn handle(
     counted: &Counted,
 ) {
     let slot = worker.slots.open();
-    let record = Record::new(worker);
+    let mut request = Request::new(worker, client);
     let (parts, body) = asked.into_parts();
-    let mut head = worker.take_request();
     let limits = worker.snapshot().settings.head_limits;
-    let read = head::read(&parts, body.is_end_stream(), &limits, &mut head);
+    let read = head::read(&parts, body.is_end_stream(), &limits, &mut request.head);
     drop(parts);
-    let mut request = Request::new(worker, client, head, record);
+    request.begin();
     let mut side = Http2Side::new(worker, body, STREAM_WINDOW, answer);
     let routed = match read {
         Ok(()) => route::find(&mut request),

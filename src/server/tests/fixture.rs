@@ -3,6 +3,7 @@
 use crate::proxy::worker::Shared;
 use crate::server::{Server, ServerOptions};
 use crate::snapshot::{ConnectProfile, HostRule, Listener, Route, Service, Settings, Snapshot};
+use crate::telemetry::clock;
 use crate::telemetry::{Telemetry, TelemetryOptions, place_json};
 use ipnet::IpNet;
 use plimsoll_core::config::{AddedHeaders, Document, Http2, Limits, Protocol, Timeouts};
@@ -111,7 +112,7 @@ impl Fixture {
             slow_start: None,
         };
         let old = self.upstream.pool();
-        let pool = Pool::build(options, Some(&old), Instant::now());
+        let pool = Pool::build(options, Some(&old), clock::moment());
         drop(old);
         drop(self.upstream.publish(Arc::new(pool)));
     }
@@ -149,7 +150,7 @@ impl Fixture {
 impl Fixture {
     /// A value of its metrics, summed over what else they are labelled by.
     pub(super) fn metric(&self, begins: &str) -> f64 {
-        let text = self.server.shared.telemetry.render(Instant::now());
+        let text = self.server.shared.telemetry.render(clock::moment());
         let values = text.lines().filter(|line| line.starts_with(begins)).filter_map(|line| line.rsplit(' ').next());
         values.filter_map(|value| value.parse::<f64>().ok()).sum()
     }

@@ -1,7 +1,5 @@
 //! What a line says.
 
-use std::time::Duration;
-
 /// How lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccessFormat {
@@ -47,12 +45,12 @@ pub struct AccessRecord<'a> {
     pub bytes_in: u64,
     /// To the client.
     pub bytes_out: u64,
-    /// First byte of the request to last byte of the answer.
-    pub duration: Duration,
-    /// Waiting for the upstream's response head; `None` where no attempt was made.
-    pub upstream_duration: Option<Duration>,
-    /// Queued or held.
-    pub held: Duration,
+    /// First byte of the request to last byte of the answer, microseconds.
+    pub duration_us: u64,
+    /// Waiting for the upstream's response head, microseconds; `None` where no attempt was made.
+    pub upstream_us: Option<u64>,
+    /// Queued or held, microseconds.
+    pub held_us: u64,
     /// Tries on targets.
     pub attempts: u32,
     /// Why the gateway itself answered, or did not: `no_route`, `connect_failed`, `client_gone`, …
@@ -84,9 +82,9 @@ impl AccessRecord<'static> {
             status: 200,
             bytes_in: 78,
             bytes_out: 1234,
-            duration: Duration::from_micros(12_345),
-            upstream_duration: Some(Duration::from_micros(11_007)),
-            held: Duration::ZERO,
+            duration_us: 12_345,
+            upstream_us: Some(11_007),
+            held_us: 0,
             attempts: 1,
             error: None,
             referer: None,

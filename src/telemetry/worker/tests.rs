@@ -1,8 +1,9 @@
 use crate::telemetry::metric;
 use crate::telemetry::*;
+use plimsoll_core::model::Moment;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 fn telemetry(per_route: bool) -> Arc<Telemetry> {
     Telemetry::new(TelemetryOptions { buckets: vec![0.01, 0.1], per_route, ..TelemetryOptions::default() })
@@ -14,12 +15,19 @@ fn record(service: SeriesId, route: SeriesId, upstream: SeriesId) -> RequestReco
         route,
         upstream,
         code: 200,
-        duration: Duration::from_millis(50),
+        duration_us: 50_000,
         bytes_in: 10,
         bytes_out: 100,
-        upstream_duration: Some(Duration::from_millis(5)),
-        wait: None,
+        upstream_us: Some(5_000),
+        wait_us: None,
+        ended: None,
     }
+}
+
+/// A request of which no more is known than when it left its upstream.
+fn ended(upstream: SeriesId, at: Moment) -> RequestRecord {
+    let record = record(SeriesId::NO_SERVICE, SeriesId::NO_ROUTE, upstream);
+    RequestRecord { upstream_us: None, ended: Some(at), ..record }
 }
 
 fn value(text: &str, series: &str) -> Option<f64> {
@@ -44,11 +52,8 @@ fn a_scrape_sums_the_rows_of_all_workers() {
         worker.attempt(target.id(), None);
         worker.retry(upstream.id(), "connect_failed");
     }
-    let failed = RequestRecord {
-        code: 502,
-        wait: Some(Duration::from_secs(1)),
-        ..record(service.id(), route.id(), upstream.id())
-    };
+    let failed =
+        RequestRecord { code: 502, wait_us: Some(1_000_000), ..record(service.id(), route.id(), upstream.id()) };
     one.request_finished(&failed);
     one.attempt(target.id(), Some("reset"));
     one.lost(upstream.id(), "connect_failed");
@@ -57,7 +62,7 @@ fn a_scrape_sums_the_rows_of_all_workers() {
     one.connection_opened(listener.id());
     other.connection_closed(listener.id());
 
-    let text = telemetry.render(clock::now());
+    let text = telemetry.render(clock::moment());
     check(&text, r#"plimsoll_http_requests_total{service="shop",route="cart",code="200"}"#, 2.0);
     check(&text, r#"plimsoll_http_requests_total{service="shop",route="cart",code="502"}"#, 1.0);
     check(&text, r#"plimsoll_http_request_duration_seconds_bucket{service="shop",le="0.01"}"#, 0.0);
@@ -86,7 +91,7 @@ fn durations_carry_the_route_where_the_document_wants_it() {
     let (service, route) = (telemetry.service("shop"), telemetry.route("shop", "cart"));
     let worker = telemetry.worker();
     worker.request_finished(&record(service.id(), route.id(), SeriesId::NO_UPSTREAM));
-    let text = telemetry.render(clock::now());
+    let text = telemetry.render(clock::moment());
     check(&text, r#"plimsoll_http_request_duration_seconds_count{service="shop",route="cart"}"#, 1.0);
     assert!(!text.contains(r#"seconds_count{service="shop"}"#), "{text}");
 }
@@ -102,7 +107,7 @@ fn what_the_control_plane_sets_and_what_collectors_say_is_printed() {
     telemetry.register_collector(Box::new(|out| {
         out.value(&metric::UPSTREAM_TARGETS, &["web", "healthy"], 3.0);
     }));
-    let text = telemetry.render(clock::now());
+    let text = telemetry.render(clock::moment());
     check(&text, "plimsoll_config_generation", 7.0);
     check(&text, r#"plimsoll_provider_events_total{provider="docker"}"#, 3.0);
     check(&text, r#"plimsoll_upstream_targets{upstream="web",state="healthy"}"#, 3.0);
@@ -117,7 +122,7 @@ fn a_series_that_left_is_neither_printed_nor_counted_and_its_name_begins_anew() 
     let old = target.id();
     worker.attempt(old, None);
     drop(target);
-    let now = clock::now();
+    let now = clock::moment();
     let series = r#"plimsoll_target_requests_total{upstream="web",target="a:80"}"#;
     check(&telemetry.render(now), series, 1.0);
     assert_eq!(value(&telemetry.render(now + Duration::from_secs(301)), series), None);
@@ -134,7 +139,7 @@ fn single_targets_are_counted_nowhere_where_the_document_does_not_want_them() {
     let target = telemetry.target("web", "a:80");
     assert_eq!(target.id(), SeriesId::NONE);
     telemetry.worker().attempt(target.id(), Some("reset"));
-    assert!(!telemetry.render(clock::now()).contains("plimsoll_target_"));
+    assert!(!telemetry.render(clock::moment()).contains("plimsoll_target_"));
 }
 
 /// Four workers start and end requests as fast as they can while two threads scrape. The integral must only rise, and
@@ -145,9 +150,9 @@ fn the_concurrency_integral_only_rises_while_it_is_scraped_under_load() {
     const DEPTH: u32 = 8;
     let telemetry = telemetry(false);
     let upstream = telemetry.upstream("web");
-    let begin = clock::now();
+    let begin = clock::moment();
     let stop = AtomicBool::new(false);
-    let scrape = |now: Instant| {
+    let scrape = |now: Moment| {
         let text = telemetry.render(now);
         value(&text, r#"plimsoll_upstream_concurrency_seconds_total{upstream="web"}"#).unwrap()
     };
@@ -156,8 +161,8 @@ fn the_concurrency_integral_only_rises_while_it_is_scraped_under_load() {
             scope.spawn(|| {
                 let worker = telemetry.worker();
                 while !stop.load(Ordering::Relaxed) {
-                    (0..DEPTH).for_each(|_| worker.request_started(upstream.id(), worker.since_epoch(clock::now())));
-                    (0..DEPTH).for_each(|_| worker.request_ended(upstream.id(), worker.since_epoch(clock::now())));
+                    (0..DEPTH).for_each(|_| worker.request_started(upstream.id(), clock::moment()));
+                    (0..DEPTH).for_each(|_| worker.request_finished(&ended(upstream.id(), clock::moment())));
                 }
             });
         }
@@ -166,8 +171,8 @@ fn the_concurrency_integral_only_rises_while_it_is_scraped_under_load() {
                 scope.spawn(|| {
                     let mut before = 0.0;
                     for _ in 0..300 {
-                        let value = scrape(clock::now());
-                        let most = f64::from(WORKERS * DEPTH) * clock::now().duration_since(begin).as_secs_f64();
+                        let value = scrape(clock::moment());
+                        let most = f64::from(WORKERS * DEPTH) * clock::moment().since(begin).as_secs_f64();
                         assert!(value >= before, "fell from {before} to {value}");
                         assert!(value <= most, "{value} is more than {most}");
                         before = value;
@@ -179,9 +184,9 @@ fn the_concurrency_integral_only_rises_while_it_is_scraped_under_load() {
         stop.store(true, Ordering::Relaxed);
         assert!(results.iter().all(Result::is_ok), "a scraper failed");
     });
-    let (text, last) = (telemetry.render(clock::now()), scrape(clock::now()));
+    let (text, last) = (telemetry.render(clock::moment()), scrape(clock::moment()));
     check(&text, r#"plimsoll_upstream_inflight_requests{upstream="web"}"#, 0.0);
-    assert!(last > 0.0 && (scrape(clock::now()) - last).abs() < 1e-9, "nothing is in flight: it stands still");
+    assert!(last > 0.0 && (scrape(clock::moment()) - last).abs() < 1e-9, "nothing is in flight: it stands still");
 }
 
 #[test]
@@ -189,9 +194,9 @@ fn a_request_in_flight_for_a_second_adds_a_second() {
     let telemetry = telemetry(false);
     let upstream = telemetry.upstream("web");
     let worker = telemetry.worker();
-    let now = clock::now();
-    worker.request_started(upstream.id(), worker.since_epoch(now));
-    worker.request_started(upstream.id(), worker.since_epoch(now + Duration::from_millis(500)));
+    let now = clock::moment();
+    worker.request_started(upstream.id(), now);
+    worker.request_started(upstream.id(), now + Duration::from_millis(500));
     let text = telemetry.render(now + Duration::from_secs(1));
     check(&text, r#"plimsoll_upstream_concurrency_seconds_total{upstream="web"}"#, 1.5);
     check(&text, r#"plimsoll_upstream_inflight_requests{upstream="web"}"#, 2.0);

@@ -1,14 +1,17 @@
 //! Hosts and their ports.
 
+use crate::protocol::scan::find;
 use crate::protocol::syntax;
+use wide::u8x16;
 
 /// Splits `name[:port]`; of an IPv6 literal the name keeps its brackets. What is no port is taken for none.
 #[must_use]
 pub fn split_host(host: &[u8]) -> (&[u8], Option<u16>) {
     let after = if host.first() == Some(&b'[') { memchr::memchr(b']', host).unwrap_or(0) } else { 0 };
-    let Some(colon) = memchr::memchr(b':', &host[after..]).map(|at| at + after) else { return (host, None) };
-    let port = syntax::decimal(&host[colon + 1..]).and_then(|port| u16::try_from(port).ok());
-    (&host[..colon], port)
+    let colon = find(host, after, |chunk| chunk.simd_eq(u8x16::splat(b':')).to_bitmask());
+    let Some((name, [_, port @ ..])) = host.split_at_checked(colon) else { return (host, None) };
+    let port = syntax::decimal(port).and_then(|port| u16::try_from(port).ok());
+    (name, port)
 }
 
 #[cfg(test)]

@@ -1,10 +1,17 @@
 //! Paths for matching, and escaped for sending.
 
+use crate::protocol::scan::{between, find, letters};
+use wide::u8x16;
+
 /// Normalises a path: percent-encoded bytes are decoded unless they are reserved (those get upper-case digits), `.` and
 /// `..` are resolved, neighbouring slashes merged. The result is for matching; [`super::join_path`] makes it fit to be sent.
 /// `out` is cleared first. Whether [`is_plain`] holds for the result.
 pub fn normalise_path(path: &[u8], out: &mut Vec<u8>) -> bool {
     out.clear();
+    if is_simple(path) {
+        out.extend_from_slice(path);
+        return true;
+    }
     let (mut seen, mut pairs, mut before) = (0, 0, 0);
     for &byte in path {
         let class = CLASS[usize::from(byte)];
@@ -21,6 +28,21 @@ pub fn normalise_path(path: &[u8], out: &mut Vec<u8>) -> bool {
     let length = resolve_dots(out);
     out.truncate(length);
     is_plain(out)
+}
+
+/// Whether it is but letters, digits and `-._/`, and nothing of it is to be resolved or merged: so are most paths.
+#[inline]
+fn is_simple(path: &[u8]) -> bool {
+    let mut after_slash = 0;
+    let end = find(path, 0, |chunk| {
+        let slashes = chunk.simd_eq(u8x16::splat(b'/')).to_bitmask();
+        let dots = chunk.simd_eq(u8x16::splat(b'.')).to_bitmask();
+        let known = letters(chunk) | between(chunk, b'-', b'9') | chunk.simd_eq(u8x16::splat(b'_'));
+        let pairs = (slashes << 1 | after_slash) & (slashes | dots);
+        after_slash = slashes >> 15;
+        !known.to_bitmask() | pairs
+    });
+    end == path.len()
 }
 
 fn decode(path: &[u8], out: &mut Vec<u8>) {

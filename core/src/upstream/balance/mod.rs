@@ -11,12 +11,12 @@ mod round_robin;
 mod schedule;
 
 use super::{Member, Pool, Target, Usable};
+use crate::model::Moment;
 use least_connections::LeastConnections;
 use power_of_two::PowerOfTwo;
 use round_robin::RoundRobin;
 use std::any::Any;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// Every algorithm.
 pub const BALANCERS: &[&dyn Algorithm] = &[&RoundRobin, &LeastConnections, &PowerOfTwo];
@@ -63,7 +63,7 @@ pub struct Ask<'a> {
     /// Targets that this request has tried: avoided.
     pub tried: &'a [Arc<Target>],
     /// The time.
-    pub now: Instant,
+    pub now: Moment,
     /// What an algorithm that hashes hashes; others ignore it.
     pub key: u64,
 }

@@ -201,19 +201,19 @@ fn a_target_that_fails_fast_is_no_magnet_for_a_second() {
 fn power_of_two_prefers_the_quick_and_forgets_that_one_was_slow() {
     let pool = pool("power-of-two", &[1, 1]);
     let start = now();
-    pool.targets()[0].target.record_latency(Duration::from_millis(100), start);
-    pool.targets()[1].target.record_latency(Duration::from_millis(10), start);
+    pool.targets()[0].target.record_latency(100_000, start);
+    pool.targets()[1].target.record_latency(10_000, start);
     let first = |at| picked(&pool, &Ask { now: at, ..ask(&[]) }, &mut rng());
     assert_eq!(first(start), Some(1));
     let later = start + Duration::from_secs(60);
-    pool.targets()[1].target.record_latency(Duration::from_millis(10), later);
+    pool.targets()[1].target.record_latency(10_000, later);
     assert_eq!(first(later), Some(0));
 }
 
 #[test]
 fn power_of_two_neither_floods_nor_shuns_a_target_without_a_sample() {
     let pool = pool("power-of-two", &[1, 1]);
-    pool.targets()[0].target.record_latency(Duration::from_micros(50), now());
+    pool.targets()[0].target.record_latency(50, now());
     let tally = tally(&pool, 1000);
     assert!(tally.iter().all(|count| (400..600).contains(count)), "{tally:?}");
     let _busy = hold(&pool.targets()[1].target, 1);
@@ -225,11 +225,11 @@ fn latency_rises_at_once_and_falls_slowly() {
     let target = crate::upstream::fixtures::target(1);
     let start = now();
     assert_eq!(target.latency(start), None);
-    target.record_latency(Duration::from_millis(10), start);
-    target.record_latency(Duration::from_millis(100), start + Duration::from_millis(1));
+    target.record_latency(10_000, start);
+    target.record_latency(100_000, start + Duration::from_millis(1));
     let latency = |at| target.latency(at).unwrap().as_millis();
     assert_eq!(latency(start + Duration::from_millis(1)), 100);
-    target.record_latency(Duration::from_millis(10), start + Duration::from_millis(101));
+    target.record_latency(10_000, start + Duration::from_millis(101));
     assert!((98..=100).contains(&latency(start + Duration::from_millis(101))));
     assert!((35..=38).contains(&latency(start + Duration::from_secs(10))));
 }

@@ -17,10 +17,10 @@
 
 use super::{Member, Target};
 use crate::health::Outcome;
-use crate::model::{Cause, Causes, TargetId};
+use crate::model::{Cause, Causes, Moment, TargetId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How often success rates are compared.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -135,13 +135,13 @@ impl EjectedBy {
 #[derive(Debug, Default)]
 pub struct Outliers {
     known: Vec<Known>,
-    interval_ends: Option<Instant>,
+    interval_ends: Option<Moment>,
 }
 
 #[derive(Debug)]
 struct Known {
     id: TargetId,
-    until: Option<Instant>,
+    until: Option<Moment>,
     /// How often it was ejected, less the intervals that it has been well for.
     times: u32,
 }
@@ -157,7 +157,7 @@ type Changes = Vec<(Arc<Target>, OutlierChange)>;
 
 impl Outliers {
     /// Ejects and brings back. To be called when a target has reached its errors in a row, and every second or so.
-    pub fn judge(&mut self, rules: &OutlierRules, members: &[Member], now: Instant) -> Changes {
+    pub fn judge(&mut self, rules: &OutlierRules, members: &[Member], now: Moment) -> Changes {
         let present: Vec<&Arc<Target>> = members
             .iter()
             .filter(|member| member.weight > 0 && !member.target.causes().intersects(LEAVING))
@@ -206,7 +206,7 @@ impl Outliers {
         changes
     }
 
-    fn until(&self, target: &Target) -> Option<Instant> {
+    fn until(&self, target: &Target) -> Option<Moment> {
         self.known.iter().find(|known| known.id == target.id)?.until
     }
 
@@ -226,7 +226,7 @@ impl Outliers {
         ejected.iter().take(over).for_each(|target| self.bring_back(target, changes));
     }
 
-    fn eject(&mut self, target: &Target, by: EjectedBy, rules: &OutlierRules, now: Instant) -> OutlierChange {
+    fn eject(&mut self, target: &Target, by: EjectedBy, rules: &OutlierRules, now: Moment) -> OutlierChange {
         let place = self.known.iter().position(|known| known.id == target.id);
         let times = place.and_then(|place| self.known.get(place)).map_or(0, |known| known.times).saturating_add(1);
         let time = rules.ejection.saturating_mul(times).min(EJECTION_MAX.max(rules.ejection));

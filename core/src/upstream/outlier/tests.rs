@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::Moment;
 use crate::upstream::fixtures::{acquire_any, members, now, options, rebuild, upstream};
 use crate::upstream::{Acquired, Pool};
 use proptest::prelude::*;
@@ -55,7 +56,7 @@ fn a_status_below_500_is_no_error() {
 #[test]
 fn each_ejection_is_longer_up_to_a_limit_and_being_well_shortens_the_next() {
     let (members, mut now, mut outliers) = (members(&[1, 1]), now(), Outliers::default());
-    let eject = |outliers: &mut Outliers, now: Instant| {
+    let eject = |outliers: &mut Outliers, now: Moment| {
         count(&members[0], BAD, 5);
         match outliers.judge(&rules(), &members, now).last() {
             Some((_, OutlierChange::Ejected { time, .. })) => *time,

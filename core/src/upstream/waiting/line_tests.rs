@@ -1,11 +1,11 @@
 use super::*;
-use crate::model::Cause;
+use crate::model::{Cause, Moment};
 use crate::upstream::fixtures::{members, now, options, rebuild, upstream};
 use crate::upstream::{Acquired, Ask, InFlight, Upstream, WaitLimits, WorkerRng};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// An upstream with one target that takes one request, and who has it.
 fn full() -> (Arc<Upstream>, InFlight) {
@@ -21,12 +21,12 @@ fn acquire(upstream: &Upstream) -> Acquired {
     upstream.acquire(&Ask { tried: &[], now: now(), key: 0 }, &mut WorkerRng::with_seed(1))
 }
 
-fn in_line(upstream: &Arc<Upstream>, now: Instant) -> SlotWaiter {
+fn in_line(upstream: &Arc<Upstream>, now: Moment) -> SlotWaiter {
     upstream.wait_for_slot(&[], 1, (now, now + Duration::from_secs(60))).expect("there is room")
 }
 
 /// Who got a slot, in the order in which each passes it on.
-fn served(waiters: Vec<SlotWaiter>, now: Instant) -> Vec<usize> {
+fn served(waiters: Vec<SlotWaiter>, now: Moment) -> Vec<usize> {
     let mut waiters: Vec<_> = waiters.into_iter().map(Some).collect();
     let mut order = Vec::new();
     while let Some(number) = waiters.iter_mut().position(|waiter| {

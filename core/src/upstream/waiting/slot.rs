@@ -1,11 +1,11 @@
 //! One request that waits for a target's slot.
 
 use super::line::{InLine, Number};
+use crate::model::Moment;
 use crate::upstream::ticks::ticks;
 use crate::upstream::{InFlight, Upstream};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 /// How a wait for a slot ended.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl SlotWaiter {
 
     /// Whether the wait is over; not to be polled again once it is. Its waker is called when a slot comes or the upstream
     /// closes; the deadline is the caller's to watch: poll again when it has passed.
-    pub fn poll_slot(&mut self, cx: &Context<'_>, now: Instant) -> Poll<SlotOver> {
+    pub fn poll_slot(&mut self, cx: &Context<'_>, now: Moment) -> Poll<SlotOver> {
         let Some(number) = self.number else { return Poll::Ready(SlotOver::Again) };
         let over = match self.upstream.line().look(number, cx.waker(), ticks(now)) {
             InLine::Waiting => return Poll::Pending,

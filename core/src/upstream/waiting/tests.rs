@@ -1,11 +1,11 @@
 use super::*;
-use crate::model::Cause;
+use crate::model::{Cause, Moment};
 use crate::upstream::fixtures::{members, now, options, rebuild, upstream};
 use crate::upstream::{Acquired, Ask, PoolOptions, Upstream, WaitLimits, WorkerRng};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// An upstream whose replicas are gone.
 fn deserted(change: impl FnOnce(&mut PoolOptions)) -> Arc<Upstream> {
@@ -18,15 +18,15 @@ fn arrive(upstream: &Upstream, replicas: usize) {
     rebuild(upstream, |options| options.members = members(&vec![1; replicas]));
 }
 
-fn wait(upstream: &Arc<Upstream>, worker: u16, deadline: Instant) -> Waiter {
+fn wait(upstream: &Arc<Upstream>, worker: u16, deadline: Moment) -> Waiter {
     upstream.wait(1, worker, deadline).expect("there is room")
 }
 
-fn poll(waiter: &mut Waiter, now: Instant) -> Poll<WaitOver> {
+fn poll(waiter: &mut Waiter, now: Moment) -> Poll<WaitOver> {
     waiter.poll_ready(&Context::from_waker(Waker::noop()), now)
 }
 
-fn ready(waiters: &mut [Waiter], now: Instant) -> Vec<usize> {
+fn ready(waiters: &mut [Waiter], now: Moment) -> Vec<usize> {
     let mut ready = Vec::new();
     for (number, waiter) in waiters.iter_mut().enumerate() {
         if poll(waiter, now) == Poll::Ready(WaitOver::Try) {

@@ -1,11 +1,11 @@
 //! One request's place in the queue.
 
 use super::queue::{Found, Place};
+use crate::model::Moment;
 use crate::upstream::Upstream;
 use crate::upstream::ticks::ticks;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 /// How a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,7 +43,7 @@ impl Waiter {
 
     /// Whether the wait is over. Its waker is called when a turn comes or the upstream closes; the deadline is the
     /// caller's to watch: poll again when it has passed, and now and then before (a worker's tick will do).
-    pub fn poll_ready(&mut self, cx: &Context<'_>, now: Instant) -> Poll<WaitOver> {
+    pub fn poll_ready(&mut self, cx: &Context<'_>, now: Moment) -> Poll<WaitOver> {
         match self.stage {
             Stage::Waits => {}
             Stage::Turn => return Poll::Ready(WaitOver::Try),
