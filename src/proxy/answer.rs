@@ -3,6 +3,7 @@
 use super::failure::{Failure, Fault};
 use super::request::Request;
 use plimsoll_core::protocol::answer::{error_body, negotiate};
+use plimsoll_core::protocol::put::Put;
 use plimsoll_core::protocol::status::reason_phrase;
 use plimsoll_core::protocol::{Known, Method, RequestHead, Version, grpc, uri};
 
@@ -140,31 +141,45 @@ fn push_name(name: &str, out: &mut Vec<u8>) {
     }
 }
 
-fn push_millis(micros: u64, out: &mut Vec<u8>) {
-    match micros / 1000 {
-        0 => out.push(b'0'),
-        millis => out.extend_from_slice(itoa::Buffer::new().format(millis).as_bytes()),
-    }
-}
+/// The length of what [`added`] puts, at the most.
+pub(crate) const ADDED_MAX: usize = 192;
 
-/// The lines that the gateway adds to a target's answer.
-pub(crate) fn added(request: &Request, out: &mut Vec<u8>) {
+/// Puts the lines that the gateway adds to a target's answer.
+pub(crate) fn added(request: &Request, out: &mut impl Put) {
     let headers = request.settings().headers;
     let record = &request.record;
     if headers.via {
-        out.extend_from_slice(b"Via: 1.1 plimsoll\r\n");
+        out.put(b"Via: 1.1 plimsoll\r\n");
     }
     if headers.latency {
         let upstream = record.upstream_us.unwrap_or_default();
-        out.extend_from_slice(b"X-Kong-Upstream-Latency: ");
-        push_millis(upstream, out);
-        out.extend_from_slice(b"\r\nX-Kong-Proxy-Latency: ");
-        push_millis(record.answered_us.saturating_sub(upstream), out);
-        out.extend_from_slice(b"\r\n");
+        out.put(b"X-Kong-Upstream-Latency: ");
+        put_millis(upstream, out);
+        out.put(b"\r\nX-Kong-Proxy-Latency: ");
+        put_millis(record.answered_us.saturating_sub(upstream), out);
+        out.put(b"\r\n");
     }
     if headers.request_id {
-        out.extend_from_slice(b"X-Kong-Request-Id: ");
-        out.extend_from_slice(&record.id);
-        out.extend_from_slice(b"\r\n");
+        out.put(b"X-Kong-Request-Id: ");
+        out.put(&record.id);
+        out.put(b"\r\n");
+    }
+}
+
+fn put_millis(micros: u64, out: &mut impl Put) {
+    match micros / 1000 {
+        0 => out.put(b"0"),
+        millis => out.put(itoa::Buffer::new().format(millis).as_bytes()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_lines_that_are_added_have_room_at_their_longest() {
+        let lines =
+            "Via: 1.1 plimsoll\r\nX-Kong-Upstream-Latency: \r\nX-Kong-Proxy-Latency: \r\nX-Kong-Request-Id: \r\n";
+        let millis = (u64::MAX / 1000).to_string().len();
+        assert!(lines.len() + 2 * millis + 32 <= super::ADDED_MAX);
     }
 }

@@ -23,13 +23,13 @@ use std::time::Duration;
 /// A target has begun to answer.
 pub(crate) struct Answered {
     /// The head of its answer.
-    pub(crate) head: ResponseHead,
+    pub(crate) head: Box<ResponseHead>,
     /// What is left to read of it.
     pub(crate) exchange: Exchange,
     /// The target's slot.
     pub(crate) in_flight: InFlight,
-    /// The service that the attempt was made for: the request's, or its namesake in a newer document.
-    pub(crate) service: Arc<Service>,
+    /// How long it may take between two parts of its answer.
+    pub(crate) read_timeout: Duration,
     /// Where the connection belongs when it is idle again.
     pub(crate) profile: u64,
 }
@@ -83,7 +83,7 @@ pub(super) struct Running {
     /// Where the connection belongs when it is idle again.
     profile: u64,
     /// The head of its answer, as it comes.
-    head: ResponseHead,
+    head: Box<ResponseHead>,
     /// What it waits for.
     pub(super) wait: Wait,
 }
@@ -94,8 +94,8 @@ impl<C: ClientSide> Attempt<'_, C> {
         let worker = Rc::clone(&self.request.worker);
         let fed = in_flight.target().fed;
         let before_sending = |failure| Failed::before_sending(failure, fed);
-        let first = Arc::clone(in_flight.target());
-        self.slot.on_target(Some(&first));
+        let first = Arc::as_ptr(in_flight.target());
+        self.slot.on_target(Some(in_flight.target()));
         let way = connecting::Way { service: self.service, slot: self.slot, fresh: self.fresh };
         let connected = match connecting::kept(self.request, way, in_flight) {
             Ok(connected) => connected,
@@ -105,10 +105,9 @@ impl<C: ClientSide> Attempt<'_, C> {
             }
         };
         let connecting::Connected { link, in_flight, profile } = connected;
-        if !Arc::ptr_eq(in_flight.target(), &first) {
+        if !std::ptr::eq(Arc::as_ptr(in_flight.target()), first) {
             self.slot.on_target(Some(in_flight.target()));
         }
-        drop(first);
         let mut exchange = self.exchange(&worker, link, in_flight.target()).map_err(before_sending)?;
         let mut head = worker.take_response();
         let mut wait = Wait::NEW;
@@ -119,7 +118,7 @@ impl<C: ClientSide> Attempt<'_, C> {
         match poll_fn(|cx| self.poll_exchange(cx, &worker, &mut exchange, &mut head, &mut wait)).await {
             Ok(()) => {
                 report(&worker, self.service, in_flight.target(), Some(Outcome::Status(head.status)), None);
-                Ok(Answered { head, exchange, in_flight, service: Arc::clone(self.service), profile })
+                Ok(Answered { head, exchange, in_flight, read_timeout: self.service.read_timeout, profile })
             }
             Err(failure) => {
                 Err(self.failed(&worker, Running { exchange, in_flight, profile, head, wait }, failure, tried))
@@ -167,7 +166,7 @@ impl<C: ClientSide> Attempt<'_, C> {
     pub(super) fn answered(&self, worker: &Worker, running: Running) -> Answered {
         let Running { exchange, in_flight, profile, head, wait: _ } = running;
         report(worker, self.service, in_flight.target(), Some(Outcome::Status(head.status)), None);
-        Answered { head, exchange, in_flight, service: Arc::clone(self.service), profile }
+        Answered { head, exchange, in_flight, read_timeout: self.service.read_timeout, profile }
     }
 
     /// The target will not answer.

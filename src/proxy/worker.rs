@@ -190,7 +190,8 @@ pub(crate) struct Worker {
     warned: Cell<Option<u32>>,
     snapshot: RefCell<LocalSnapshot>,
     requests: RefCell<Vec<RequestHead>>,
-    responses: RefCell<Vec<ResponseHead>>,
+    #[expect(clippy::vec_box, reason = "they are handed on as boxes")]
+    responses: RefCell<Vec<Box<ResponseHead>>>,
 }
 
 impl Worker {
@@ -274,7 +275,7 @@ impl Worker {
         SeriesId::from_bits(target.tag())
     }
 
-    /// An empty request head.
+    /// A request head, to be read into.
     #[inline]
     #[must_use]
     pub(crate) fn take_request(&self) -> RequestHead {
@@ -291,19 +292,18 @@ impl Worker {
         }
     }
 
-    /// An empty response head.
+    /// A response head, to be read into. In a box, since it goes from hand to hand.
     #[inline]
     #[must_use]
-    pub(crate) fn take_response(&self) -> ResponseHead {
+    pub(crate) fn take_response(&self) -> Box<ResponseHead> {
         self.responses.borrow_mut().pop().unwrap_or_default()
     }
 
     /// Gives a response head back.
     #[inline]
-    pub(crate) fn put_response(&self, mut head: ResponseHead) {
+    pub(crate) fn put_response(&self, head: Box<ResponseHead>) {
         let mut kept = self.responses.borrow_mut();
         if kept.len() < HEADS_KEPT && head.capacity() <= super::buffer::HEAD_KEPT {
-            head.clear();
             kept.push(head);
         }
     }

@@ -1,6 +1,7 @@
 //! The one place that reads clocks, and how times are printed.
 
 use plimsoll_core::model::Moment;
+use plimsoll_core::protocol::put::Put;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -158,15 +159,15 @@ pub(super) struct CachedSecond {
 
 impl CachedSecond {
     /// [`push_rfc3339`].
-    pub(super) fn push_rfc3339(&mut self, now_ms: u64, out: &mut Vec<u8>) {
+    pub(super) fn push_rfc3339(&mut self, now_ms: u64, out: &mut impl Put) {
         if self.second != Some(now_ms / 1000) {
             self.second = Some(now_ms / 1000);
             self.text.clear();
             push_seconds(now_ms / 1000, &mut self.text);
         }
         let milliseconds = digits::<3>(now_ms % 1000);
-        out.extend_from_slice(&self.text);
-        out.extend_from_slice(&[b'.', milliseconds[0], milliseconds[1], milliseconds[2], b'Z']);
+        out.put(&self.text);
+        out.put(&[b'.', milliseconds[0], milliseconds[1], milliseconds[2], b'Z']);
     }
 }
 

@@ -17,6 +17,7 @@ mod known;
 mod message;
 mod method;
 mod proxy_header;
+pub mod put;
 mod scan;
 pub mod status;
 pub mod syntax;

@@ -14,6 +14,7 @@ use crate::proxy::request::Request;
 use crate::proxy::slots::Slot;
 use plimsoll_core::protocol::forward::{ForwardResponse, write_response};
 use plimsoll_core::protocol::h1::write_chunk_head;
+use plimsoll_core::protocol::put::Room;
 use plimsoll_core::protocol::{BodyLength, Known, ResponseHead, Version};
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -29,10 +30,10 @@ pub(crate) async fn respond(
     side: &mut Http1Side<'_>,
     slot: &Slot,
 ) -> Result<bool, Failure> {
-    let Answered { head, exchange, in_flight, service, profile } = answered;
+    let Answered { head, exchange, in_flight, read_timeout, profile } = answered;
     request.record.status = head.status;
     if head.status == 101 {
-        return tunnel::upgrade(request, &head, exchange, side, slot, service.read_timeout).await.map(|()| false);
+        return tunnel::upgrade(request, &head, exchange, side, slot, read_timeout).await.map(|()| false);
     }
     let worker = Rc::clone(&request.worker);
     let framing = framing(head.body, request.head.version);
@@ -45,7 +46,7 @@ pub(crate) async fn respond(
         request.detach();
     }
     let mut sending = Sending {
-        passing: Passing::new((&worker, slot), exchange, request, side, service.read_timeout),
+        passing: Passing::new((&worker, slot), exchange, request, side, read_timeout),
         chunked: framing == BodyLength::Chunked,
         pipes,
         head: Some(out),
@@ -69,8 +70,10 @@ fn framing(body: BodyLength, version: Version) -> BodyLength {
 
 fn head_bytes(request: &Request, head: &ResponseHead, framing: BodyLength, keep: bool) -> Vec<u8> {
     let worker = &request.worker;
-    let mut added = worker.buffers.take_head();
-    answer::added(request, &mut added);
+    let mut added = [0; answer::ADDED_MAX];
+    let mut room = Room::new(&mut added);
+    answer::added(request, &mut room);
+    let length = room.written().unwrap_or_default();
     let mut out = worker.buffers.take_head();
     worker.with_date(|date| {
         let forward = ForwardResponse {
@@ -79,12 +82,11 @@ fn head_bytes(request: &Request, head: &ResponseHead, framing: BodyLength, keep:
             body: framing,
             upgrade: head.status == 101,
             te_trailers: request.head.te_trailers,
-            added: &added,
+            added: added.get(..length).unwrap_or_default(),
             date: head.known(Known::Date).is_none().then_some(date),
         };
         write_response(head, &forward, &mut out);
     });
-    worker.buffers.put_head(added);
     out
 }
 

@@ -27,7 +27,7 @@ pub(super) async fn respond(
     side: &mut Http2Side,
     slot: &Slot,
 ) -> Result<(), Failure> {
-    let Answered { head, exchange, in_flight, service, profile } = answered;
+    let Answered { head, exchange, in_flight, read_timeout, profile } = answered;
     let worker = Rc::clone(&request.worker);
     request.record.status = head.status;
     let response = head::write(request, &head);
@@ -39,7 +39,7 @@ pub(super) async fn respond(
     if !ended || !exchange.is_sent() {
         request.detach();
     }
-    let passing = Passing::new((&worker, slot), exchange, request, side, service.read_timeout);
+    let passing = Passing::new((&worker, slot), exchange, request, side, read_timeout);
     let mut sending = Sending { passing, part: None, waiting: None, last: ended };
     poll_fn(|cx| sending.poll(cx)).await?;
     sending.passing.exchange.finish(&worker, in_flight.target(), profile);

@@ -1,5 +1,7 @@
 //! Escaping, eight bytes at a time where there is nothing to escape.
 
+use plimsoll_core::protocol::put::Put;
+
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 const HEX: &[u8; 16] = b"0123456789abcdef";
@@ -32,32 +34,32 @@ fn is_all_plain(text: &[u8]) -> bool {
 }
 
 /// Appends the inside of a JSON string (RFC 8259 §7); bytes that are not UTF-8 become U+FFFD.
-pub(super) fn push_json(text: &[u8], out: &mut Vec<u8>) {
+pub(super) fn push_json(text: &[u8], out: &mut impl Put) {
     if is_all_plain(text) {
-        out.extend_from_slice(text);
+        out.put(text);
     } else {
         push_json_slow(text, out);
     }
 }
 
 #[cold]
-fn push_json_slow(text: &[u8], out: &mut Vec<u8>) {
+fn push_json_slow(text: &[u8], out: &mut impl Put) {
     for chunk in text.utf8_chunks() {
         for &byte in chunk.valid().as_bytes() {
             match byte {
-                b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-                b'\n' => out.extend_from_slice(b"\\n"),
-                b'\r' => out.extend_from_slice(b"\\r"),
-                b'\t' => out.extend_from_slice(b"\\t"),
+                b'"' | b'\\' => out.put(&[b'\\', byte]),
+                b'\n' => out.put(b"\\n"),
+                b'\r' => out.put(b"\\r"),
+                b'\t' => out.put(b"\\t"),
                 0..0x20 | 0x7f => {
-                    out.extend_from_slice(b"\\u00");
-                    out.extend_from_slice(&hex(byte));
+                    out.put(b"\\u00");
+                    out.put(&hex(byte));
                 }
-                _ => out.push(byte),
+                _ => out.put(&[byte]),
             }
         }
         if !chunk.invalid().is_empty() {
-            out.extend_from_slice("\u{fffd}".as_bytes());
+            out.put("\u{fffd}".as_bytes());
         }
     }
 }

@@ -3,10 +3,11 @@
 use super::escape::push_json;
 use super::record::AccessRecord;
 use crate::telemetry::clock::{CachedSecond, digits};
+use plimsoll_core::protocol::put::Put;
 
-/// Appends the line, with its newline.
-pub(super) fn push(record: &AccessRecord<'_>, time: &mut CachedSecond, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"{\"time\":\"");
+/// Puts the line, with its newline.
+pub(super) fn push(record: &AccessRecord<'_>, time: &mut CachedSecond, out: &mut impl Put) {
+    out.put(b"{\"time\":\"");
     time.push_rfc3339(record.time_ms, out);
     // Digits, addresses and tokens hold nothing to escape.
     plain(b"\",\"request_id\":\"", record.request_id, out);
@@ -16,11 +17,11 @@ pub(super) fn push(record: &AccessRecord<'_>, time: &mut CachedSecond, out: &mut
     text(b"\",\"host\":\"", record.host, out);
     text(b"\",\"path\":\"", record.path, out);
     plain(b"\",\"protocol\":\"", record.protocol.as_bytes(), out);
-    out.push(b'"');
+    out.put(b"\"");
     if record.place.is_empty() {
         push_place(record.route, record.service, record.upstream, out);
     } else {
-        out.extend_from_slice(record.place);
+        out.put(record.place);
     }
     name(b",\"target\":", record.target, out);
     number(b",\"status\":", u64::from(record.status), out);
@@ -29,16 +30,16 @@ pub(super) fn push(record: &AccessRecord<'_>, time: &mut CachedSecond, out: &mut
     milliseconds(b",\"duration_ms\":", record.duration_us, out);
     match record.upstream_us {
         Some(micros) => milliseconds(b",\"upstream_ms\":", micros, out),
-        None => out.extend_from_slice(b",\"upstream_ms\":null"),
+        None => out.put(b",\"upstream_ms\":null"),
     }
     if (record.held_us, record.attempts, record.error) == (0, 1, None) {
-        out.extend_from_slice(b",\"held_ms\":0.000,\"attempts\":1,\"error\":null}\n");
+        out.put(b",\"held_ms\":0.000,\"attempts\":1,\"error\":null}\n");
         return;
     }
     milliseconds(b",\"held_ms\":", record.held_us, out);
     number(b",\"attempts\":", u64::from(record.attempts), out);
     name(b",\"error\":", record.error.unwrap_or(""), out);
-    out.extend_from_slice(b"}\n");
+    out.put(b"}\n");
 }
 
 /// What all lines of a route have in common, to be printed once for all of them.
@@ -49,7 +50,7 @@ pub fn place_json(route: &str, service: &str, upstream: &str) -> Box<[u8]> {
     out.into()
 }
 
-fn push_place(route: &str, service: &str, upstream: &str, out: &mut Vec<u8>) {
+fn push_place(route: &str, service: &str, upstream: &str, out: &mut impl Put) {
     name(b",\"route\":", route, out);
     name(b",\"service\":", service, out);
     name(b",\"upstream\":", upstream, out);
@@ -57,44 +58,44 @@ fn push_place(route: &str, service: &str, upstream: &str, out: &mut Vec<u8>) {
 
 // The helpers are inlined so that keys are constants: stores, not calls.
 #[inline(always)]
-fn plain(key: &[u8], value: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(key);
-    out.extend_from_slice(value);
+fn plain(key: &[u8], value: &[u8], out: &mut impl Put) {
+    out.put(key);
+    out.put(value);
 }
 
 #[inline(always)]
-fn text(key: &[u8], value: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(key);
+fn text(key: &[u8], value: &[u8], out: &mut impl Put) {
+    out.put(key);
     push_json(value, out);
 }
 
 #[inline(always)]
-fn name(key: &[u8], value: &str, out: &mut Vec<u8>) {
-    out.extend_from_slice(key);
+fn name(key: &[u8], value: &str, out: &mut impl Put) {
+    out.put(key);
     if value.is_empty() {
-        out.extend_from_slice(b"null");
+        out.put(b"null");
     } else {
-        out.push(b'"');
+        out.put(b"\"");
         push_json(value.as_bytes(), out);
-        out.push(b'"');
+        out.put(b"\"");
     }
 }
 
 #[inline(always)]
-fn number(key: &[u8], value: u64, out: &mut Vec<u8>) {
-    out.extend_from_slice(key);
+fn number(key: &[u8], value: u64, out: &mut impl Put) {
+    out.put(key);
     match u8::try_from(value) {
-        Ok(digit @ 0..10) => out.push(b'0' + digit),
-        _ => out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()),
+        Ok(digit @ 0..10) => out.put(&[b'0' + digit]),
+        _ => out.put(itoa::Buffer::new().format(value).as_bytes()),
     }
 }
 
 /// With three decimals: microseconds are what tells two proxies apart.
 #[inline(always)]
-fn milliseconds(key: &[u8], micros: u64, out: &mut Vec<u8>) {
+fn milliseconds(key: &[u8], micros: u64, out: &mut impl Put) {
     number(key, micros / 1000, out);
     let [hundreds, tens, ones] = digits::<3>(micros % 1000);
-    out.extend_from_slice(&[b'.', hundreds, tens, ones]);
+    out.put(&[b'.', hundreds, tens, ones]);
 }
 
 #[cfg(test)]

@@ -5,8 +5,12 @@ use super::ring::{Producer, Pushed};
 use super::writer::Shared;
 use super::{combined, json};
 use crate::telemetry::clock::CachedSecond;
+use plimsoll_core::protocol::put::Room;
 use std::cell::RefCell;
 use std::sync::Arc;
+
+/// Nearly all lines are shorter, bytes.
+const ROOM: usize = 1024;
 
 /// Formats lines into one buffer and puts them into the worker's ring.
 pub(in crate::telemetry) struct LineWriter {
@@ -15,15 +19,16 @@ pub(in crate::telemetry) struct LineWriter {
     buffer: RefCell<Buffer>,
 }
 
-#[derive(Default)]
 struct Buffer {
-    line: Vec<u8>,
+    room: [u8; ROOM],
     time: CachedSecond,
+    long: Vec<u8>,
 }
 
 impl LineWriter {
     pub(super) fn new(shared: Arc<Shared>, ring: Producer) -> Self {
-        Self { shared, ring, buffer: RefCell::default() }
+        let buffer = Buffer { room: [0; ROOM], time: CachedSecond::default(), long: Vec::new() };
+        Self { shared, ring, buffer: RefCell::new(buffer) }
     }
 
     pub(in crate::telemetry) fn on(&self) -> bool {
@@ -33,14 +38,28 @@ impl LineWriter {
     pub(in crate::telemetry) fn log(&self, record: &AccessRecord<'_>) {
         let Some(format) = self.shared.format() else { return };
         let mut buffer = self.buffer.borrow_mut();
-        let Buffer { line, time } = &mut *buffer;
-        line.clear();
-        match format {
-            AccessFormat::Json => json::push(record, time, line),
-            AccessFormat::Combined => combined::push(record, line),
-        }
-        if self.ring.push(line) != Pushed::Kept {
+        let Buffer { room, time, long } = &mut *buffer;
+        let pushed = match format {
+            AccessFormat::Json => {
+                let mut room_left = Room::new(&mut room[..]);
+                json::push(record, time, &mut room_left);
+                match room_left.written().and_then(|written| room.get(..written)) {
+                    Some(line) => self.ring.push(line),
+                    None => self.push_long(long, |line| json::push(record, time, line)),
+                }
+            }
+            AccessFormat::Combined => self.push_long(long, |line| combined::push(record, line)),
+        };
+        if pushed != Pushed::Kept {
             self.shared.nudge();
         }
+    }
+
+    /// Puts a line into the ring that may be longer than there is room.
+    #[inline(never)]
+    fn push_long(&self, line: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) -> Pushed {
+        line.clear();
+        write(line);
+        self.ring.push(line)
     }
 }

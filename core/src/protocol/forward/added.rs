@@ -1,5 +1,6 @@
 //! The two shapes in which fields are put out: lines of HTTP/1, and pairs for HTTP/2.
 
+use crate::protocol::put::Put;
 use smallvec::SmallVec;
 
 /// Takes the fields that the gateway adds. A value comes in parts, so that none has to be put together first.
@@ -8,17 +9,17 @@ pub(super) trait Sink {
 }
 
 /// Lines of an HTTP/1 head.
-pub(super) struct Lines<'a>(pub(super) &'a mut Vec<u8>);
+pub(super) struct Lines<'a, P>(pub(super) &'a mut P);
 
-impl Sink for Lines<'_> {
+impl<P: Put> Sink for Lines<'_, P> {
     #[inline(always)]
     fn field(&mut self, name: &'static str, parts: &[&[u8]]) {
-        self.0.extend_from_slice(name.as_bytes());
-        self.0.extend_from_slice(b": ");
+        self.0.put(name.as_bytes());
+        self.0.put(b": ");
         for part in parts {
-            self.0.extend_from_slice(part);
+            self.0.put(part);
         }
-        self.0.extend_from_slice(b"\r\n");
+        self.0.put(b"\r\n");
     }
 }
 

@@ -1,6 +1,7 @@
 //! A request towards a target.
 
 use super::added::{Lines, Pairs, Sink};
+use crate::protocol::put::{self, Put, Text};
 use crate::protocol::{BodyLength, Known, RequestHead, uri};
 use smallvec::SmallVec;
 
@@ -47,47 +48,59 @@ pub struct ForwardRequest<'a> {
 
 /// Appends the head of an HTTP/1.1 request to `out`.
 pub fn write_request(head: &RequestHead, f: &ForwardRequest<'_>, out: &mut Vec<u8>) {
-    out.reserve(head.store.bytes.len() + f.path.len() + 512);
-    out.extend_from_slice(head.method_bytes());
-    out.push(b' ');
-    out.extend_from_slice(f.path);
-    if let Some(query) = f.query {
-        out.push(b'?');
-        out.extend_from_slice(query);
-    }
-    out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
-    out.extend_from_slice(f.host);
-    out.extend_from_slice(b"\r\n");
-    head.store.copy_lines(kept(head, f), head.nominates, out);
-    let mut lines = Lines(out);
-    match f.body {
-        BodyLength::Length(length) if head.body != f.body => {
-            lines.field("Content-Length", &[itoa::Buffer::new().format(length).as_bytes()]);
+    let own = f.client_lines.len() + f.forwarded_host.len() + f.forwarded_path.len() + f.via.map_or(0, <[u8]>::len);
+    let bound = head.store.bytes.len() + f.path.len() + f.host.len() + own + 192;
+    put::append(&Written(head, f), bound, out);
+}
+
+/// A head, and what is made of it.
+struct Written<'a>(&'a RequestHead, &'a ForwardRequest<'a>);
+
+impl Text for Written<'_> {
+    #[inline(always)]
+    fn put_to(&self, out: &mut impl Put) {
+        let Self(head, f) = *self;
+        out.put(head.method_bytes());
+        out.put(b" ");
+        out.put(f.path);
+        if let Some(query) = f.query {
+            out.put(b"?");
+            out.put(query);
         }
-        BodyLength::Chunked | BodyLength::UntilClose => lines.field("Transfer-Encoding", &[b"chunked"]),
-        BodyLength::Length(_) | BodyLength::None => {}
-    }
-    match (f.upgrade, head.te_trailers) {
-        (true, _) => {
-            lines.field("Connection", &[b"upgrade"]);
-            lines.field("Upgrade", &[head.known(Known::Upgrade).unwrap_or_default()]);
+        out.put(b" HTTP/1.1\r\nHost: ");
+        out.put(f.host);
+        out.put(b"\r\n");
+        head.store.copy_lines(kept(head, f), head.nominates, out);
+        let mut lines = Lines(out);
+        match f.body {
+            BodyLength::Length(length) if head.body != f.body => {
+                lines.field("Content-Length", &[itoa::Buffer::new().format(length).as_bytes()]);
+            }
+            BodyLength::Chunked | BodyLength::UntilClose => lines.field("Transfer-Encoding", &[b"chunked"]),
+            BodyLength::Length(_) | BodyLength::None => {}
         }
-        (false, true) => {
-            lines.field("Connection", &[b"te"]);
-            lines.field("TE", &[b"trailers"]);
+        match (f.upgrade, head.te_trailers) {
+            (true, _) => {
+                lines.field("Connection", &[b"upgrade"]);
+                lines.field("Upgrade", &[head.known(Known::Upgrade).unwrap_or_default()]);
+            }
+            (false, true) => {
+                lines.field("Connection", &[b"te"]);
+                lines.field("TE", &[b"trailers"]);
+            }
+            (false, false) => {}
         }
-        (false, false) => {}
+        if f.expect_continue {
+            lines.field("Expect", &[b"100-continue"]);
+        }
+        if f.trusted || head.store.has(Known::XForwardedFor) {
+            added_for_client(head, f, &mut lines);
+        } else {
+            lines.0.put(f.client_lines);
+        }
+        added_for_request(head, f, &mut lines);
+        out.put(b"\r\n");
     }
-    if f.expect_continue {
-        lines.field("Expect", &[b"100-continue"]);
-    }
-    if f.trusted || head.store.has(Known::XForwardedFor) {
-        added_for_client(head, f, &mut lines);
-    } else {
-        lines.0.extend_from_slice(f.client_lines);
-    }
-    added_for_request(head, f, &mut lines);
-    out.extend_from_slice(b"\r\n");
 }
 
 /// The lines of an HTTP/1 head that say who the client is, where nobody before the gateway said so.

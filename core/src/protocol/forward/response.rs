@@ -1,6 +1,7 @@
 //! A response towards a client.
 
 use super::added::{Lines, Pairs, Sink};
+use crate::protocol::put::{self, Put, Text};
 use crate::protocol::{BodyLength, Known, ResponseHead, Version};
 
 /// What a response towards a client says besides what the target sent.
@@ -25,39 +26,49 @@ pub struct ForwardResponse<'a> {
 /// Appends the head of an HTTP/1.1 response to `out`; also of an interim one (1xx), which says nothing of lengths and
 /// connections.
 pub fn write_response(head: &ResponseHead, f: &ForwardResponse<'_>, out: &mut Vec<u8>) {
-    out.reserve(head.store.bytes.len() + f.added.len() + 128);
-    out.extend_from_slice(b"HTTP/1.1 ");
-    out.extend_from_slice(head.store.slice(head.status_line));
-    let mut kept = kept(head, f.body);
-    if f.te_trailers {
-        kept |= Known::Trailer.bit();
-    }
-    head.store.copy_lines(kept, head.nominates, out);
-    if let Some(date) = f.date.filter(|_| head.status >= 200 && !head.store.has(Known::Date)) {
-        out.extend_from_slice(date);
-    }
-    out.extend_from_slice(f.added);
-    let mut lines = Lines(out);
-    match f.body {
-        BodyLength::Length(length)
-            if kept & Known::ContentLength.bit() & head.store.names == 0 && head.may_have_length() =>
-        {
-            lines.field("Content-Length", &[itoa::Buffer::new().format(length).as_bytes()]);
+    put::append(&Written(head, f), head.store.bytes.len() + f.added.len() + 160, out);
+}
+
+/// A head, and what is made of it.
+struct Written<'a>(&'a ResponseHead, &'a ForwardResponse<'a>);
+
+impl Text for Written<'_> {
+    #[inline(always)]
+    fn put_to(&self, out: &mut impl Put) {
+        let Self(head, f) = *self;
+        out.put(b"HTTP/1.1 ");
+        out.put(head.store.slice(head.status_line));
+        let mut kept = kept(head, f.body);
+        if f.te_trailers {
+            kept |= Known::Trailer.bit();
         }
-        BodyLength::Chunked => lines.field("Transfer-Encoding", &[b"chunked"]),
-        _ => {}
-    }
-    if f.upgrade {
-        lines.field("Connection", &[b"upgrade"]);
-        lines.field("Upgrade", &[head.known(Known::Upgrade).unwrap_or_default()]);
-    } else if head.status >= 200 {
-        match (f.keep_alive, f.version) {
-            (false, _) => lines.field("Connection", &[b"close"]),
-            (true, Version::Http10) => lines.field("Connection", &[b"keep-alive"]),
-            (true, _) => {}
+        head.store.copy_lines(kept, head.nominates, out);
+        if let Some(date) = f.date.filter(|_| head.status >= 200 && !head.store.has(Known::Date)) {
+            out.put(date);
         }
+        out.put(f.added);
+        let mut lines = Lines(out);
+        match f.body {
+            BodyLength::Length(length)
+                if kept & Known::ContentLength.bit() & head.store.names == 0 && head.may_have_length() =>
+            {
+                lines.field("Content-Length", &[itoa::Buffer::new().format(length).as_bytes()]);
+            }
+            BodyLength::Chunked => lines.field("Transfer-Encoding", &[b"chunked"]),
+            _ => {}
+        }
+        if f.upgrade {
+            lines.field("Connection", &[b"upgrade"]);
+            lines.field("Upgrade", &[head.known(Known::Upgrade).unwrap_or_default()]);
+        } else if head.status >= 200 {
+            match (f.keep_alive, f.version) {
+                (false, _) => lines.field("Connection", &[b"close"]),
+                (true, Version::Http10) => lines.field("Connection", &[b"keep-alive"]),
+                (true, _) => {}
+            }
+        }
+        out.put(b"\r\n");
     }
-    out.extend_from_slice(b"\r\n");
 }
 
 /// The same fields for an HTTP/2 client: names in lower case, without what belongs to a connection.

@@ -2,6 +2,7 @@
 
 use crate::protocol::h1::Line;
 use crate::protocol::message::{HEAD_BYTES_MAX, HEAD_FIELDS_MAX};
+use crate::protocol::put::Put;
 use crate::protocol::{HeadError, Known, syntax};
 
 /// A range of a head's bytes.
@@ -151,16 +152,16 @@ impl Store {
     }
 
     /// Copies the lines of those fields to `out`, neighbours in one copy.
-    pub(in crate::protocol) fn copy_lines(&self, kept: u64, nominates: bool, out: &mut Vec<u8>) {
+    pub(in crate::protocol) fn copy_lines(&self, kept: u64, nominates: bool, out: &mut impl Put) {
         let mut run = Span::default();
         for field in self.kept(kept, nominates) {
             if field.name.start != run.end {
-                out.extend_from_slice(self.slice(run));
+                out.put(self.slice(run));
                 run.start = field.name.start;
             }
             run.end = field.end;
         }
-        out.extend_from_slice(self.slice(run));
+        out.put(self.slice(run));
     }
 
     /// Whether `Connection` names this field, which makes it hop-by-hop (RFC 9110 §7.6.1). What frames the message or
