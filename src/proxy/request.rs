@@ -67,6 +67,7 @@ impl Request {
         let limits = &snapshot.settings.limits;
         let has_body = self.head.body != BodyLength::None;
         self.upload = Upload::new(has_body, limits.replay_body as usize, limits.request_body);
+        self.path.clear();
         self.matched = 0;
         self.held = Held::Snapshot(snapshot, None);
         self.in_flight = false;

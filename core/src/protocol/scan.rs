@@ -26,12 +26,15 @@ pub(super) fn find(bytes: &[u8], mut at: usize, mut wanted: impl FnMut(u8x16) ->
 /// Fewer than sixteen bytes, and zeros behind them.
 #[inline(always)]
 fn padded(bytes: &[u8]) -> [u8; WIDTH] {
-    let word = match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
-        (Some(first), Some(last)) => {
-            let last = u128::from(u64::from_le_bytes(*last)) << (8 * (bytes.len() - 8));
-            u128::from(u64::from_le_bytes(*first)) | last
-        }
-        _ => bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)).into(),
+    // The first bytes and the last ones, which overlap.
+    let word = if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let last = u128::from(u64::from_le_bytes(*last)) << (8 * (bytes.len() - 8));
+        u128::from(u64::from_le_bytes(*first)) | last
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let last = u64::from(u32::from_le_bytes(*last)) << (8 * (bytes.len() - 4));
+        (u64::from(u32::from_le_bytes(*first)) | last).into()
+    } else {
+        bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)).into()
     };
     word.to_le_bytes()
 }

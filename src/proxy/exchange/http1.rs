@@ -461,7 +461,7 @@ impl Http1Exchange {
         (connection.stream, self.input, connection.counted)
     }
 
-    pub(super) fn finish(mut self, worker: &Worker, target: &Arc<Target>, profile: u64) {
+    pub(super) fn finish(mut self: Box<Self>, worker: &Worker, target: &Arc<Target>, profile: u64) {
         let clean = self.input.as_ref().is_none_or(Buffer::is_empty);
         self.recycle_input(worker);
         if !(self.reusable && clean && self.sent && matches!(self.reading, Reading::Done)) {

@@ -156,7 +156,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// The next field line, or `None` after the empty line that ends the head.
-    #[inline]
+    #[inline(always)]
     pub(super) fn line(&mut self) -> Result<Option<Line>, Stop> {
         let bytes = self.bytes;
         let start = self.at;

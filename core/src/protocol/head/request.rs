@@ -2,7 +2,9 @@
 
 use super::store::{Span, Store};
 use crate::protocol::message::HEAD_BYTES_MAX;
+use crate::protocol::scan::find;
 use crate::protocol::{BodyLength, HeadError, HeadLimits, Known, Method, Version, syntax};
+use wide::u8x16;
 
 /// A request's head, from HTTP/1 ([`crate::protocol::h1::parse_request`]) or HTTP/2 (`begin`, `push`, `finish_http2`).
 #[derive(Clone, Debug, Default)]
@@ -236,14 +238,12 @@ impl RequestHead {
         if !form || (self.version == Version::Http2 && !target.iter().all(|&b| b > b' ' && b != 0x7f)) {
             return Err(HeadError::Target);
         }
-        // Paths are short: a plain loop is quicker than setting up a wide search.
-        let path = match target.iter().position(|b| matches!(b, b'?' | b'#')) {
-            None => target.len(),
-            Some(at) if target[at] == b'#' || memchr::memchr(b'#', &target[at..]).is_some() => {
-                return Err(HeadError::Target);
-            }
-            Some(at) => at,
-        };
+        let path = find(target, 0, |chunk| {
+            (chunk.simd_eq(u8x16::splat(b'?')) | chunk.simd_eq(u8x16::splat(b'#'))).to_bitmask()
+        });
+        if target.get(path..).is_some_and(|rest| rest.contains(&b'#')) {
+            return Err(HeadError::Target);
+        }
         self.path_end = Span::new(0, usize::from(self.target.start) + path).end;
         Ok(())
     }
