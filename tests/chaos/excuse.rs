@@ -19,8 +19,8 @@ pub(crate) enum Trouble {
     NoDescriptors,
 }
 
-/// What the gateway says of a name without an address, and where it has no room.
-const UNRESOLVED: &str = "name resolution failed";
+/// What the gateway says where the only target of an upstream has no address, and where it has no room.
+const NO_PEER: &str = "failure to get a peer";
 const OVERLOADED: &str = "The gateway is overloaded";
 /// The gateway had sent a head, as far as it knows: a reset overtakes what HTTP/2 still has in its queue.
 pub(crate) const RESET_BEFORE_HEAD: &str = "reset before its client had the head";
@@ -44,7 +44,7 @@ pub(crate) fn excuse(request: &Request, outcome: &Outcome, troubles: &[Trouble])
     let (killed, is_named) = (there_was(Trouble::Killed), kind.service() == NAMED);
     match outcome {
         Outcome::Told(_) => Some(TOLD),
-        Outcome::Answered(503, why) if is_named && there_was(Trouble::Nameless) && why.contains(UNRESOLVED) => {
+        Outcome::Answered(503, why) if is_named && there_was(Trouble::Nameless) && why.contains(NO_PEER) => {
             Some(NAMELESS)
         }
         Outcome::Answered(502, _) if is_named && there_was(Trouble::Misled) => Some(MISLED),
@@ -108,10 +108,10 @@ mod tests {
                 "{kind:?} {outcome:?} {trouble:?}"
             );
         };
-        check(Kind::NamedGet, answered(503, UNRESOLVED), Trouble::Nameless, true);
-        check(Kind::NamedGet, answered(503, UNRESOLVED), Trouble::Misled, false);
+        check(Kind::NamedGet, answered(503, NO_PEER), Trouble::Nameless, true);
+        check(Kind::NamedGet, answered(503, NO_PEER), Trouble::Misled, false);
         check(Kind::NamedGet, answered(503, ""), Trouble::Nameless, false);
-        check(Kind::Get, answered(503, UNRESOLVED), Trouble::Nameless, false);
+        check(Kind::Get, answered(503, NO_PEER), Trouble::Nameless, false);
         check(Kind::NamedPost, answered(502, ""), Trouble::Misled, true);
         check(Kind::NamedPost, answered(502, ""), Trouble::Nameless, false);
         check(Kind::NamedPost, answered(502, ""), Trouble::Killed, false);

@@ -15,8 +15,8 @@
 //! | it is to, and the new process does not start, says nonsense, or lacks a target | nothing |
 //! | the new process dies when it has just taken over | what it had begun: reset |
 //! | name servers do not answer, answer late, with SERVFAIL or garbage, once that there is no such name, or with an address too many | nothing: what was known goes on |
-//! | they say so twice | what asks for that name: 503 `name resolution failed`, until they tell another address |
-//! | they tell a wrong address | what asks for that name: 502 |
+//! | they say so twice | what asks for that upstream: 503 `failure to get a peer`, until they tell an address |
+//! | they tell a wrong address | what asks for that upstream: 502 |
 //! | the access log's disk is full, or nobody reads its pipe | nothing but lines, which are counted |
 //! | no file can be opened | who wants one more: 503 `The gateway is overloaded`; who connects waits |
 //! | a WebSocket's replica, or its gateway, ends in good order | it is told to go, by a Close frame (1001) after a whole one |
