@@ -233,3 +233,40 @@ fn of(statuses: &Statuses, service: &str) -> u64 {
 const fn count(things: u64) -> f64 {
     things as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::Outcome;
+    use crate::schedule::{Kind, Request};
+    use std::sync::Arc;
+    use tokio::time::Instant;
+
+    fn answered(account: &Account, times: u32) {
+        for number in 0..times {
+            let request = Request { number, kind: Kind::Get, ..Request::of(0, 0) };
+            account.ended(&request, Instant::now(), Outcome::Right(200));
+        }
+    }
+
+    #[test]
+    fn what_a_process_counted_is_kept_and_what_it_may_have_counted_since_is_unseen() {
+        let (account, mut past) = (Arc::new(Account::new()), Past::default());
+        let page = |text: &str, account: &Account| Page {
+            said: text.to_owned(),
+            statuses: account.statuses(),
+            failures: failures(account),
+        };
+        let now = |past: &Past| past.value("requests{code=\"200\"} 4\n", "requests", &[("code", "200")]);
+        answered(&account, 3);
+        let first = page("requests{code=\"200\"} 3\n", &account);
+        answered(&account, 2);
+        past.close(first, &account, false);
+        assert_eq!((now(&past), of(&past.unseen, "web"), of(&past.unlogged, "web")), (7.0, 2, 0));
+        // Of one that died nothing was ever heard: the other counts on.
+        let second = page("requests{code=\"200\"} 4\n", &account);
+        answered(&account, 1);
+        past.close(second, &account, true);
+        assert_eq!((now(&past), of(&past.unseen, "web"), of(&past.unlogged, "web")), (7.0, 3, 1));
+    }
+}

@@ -91,3 +91,20 @@ fn place(line: &[u8]) -> Option<(String, u16)> {
     let status = line.get("status")?.as_u64()?.try_into().ok()?;
     Some((line.get("service")?.as_str().unwrap_or_default().to_owned(), status))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_has_its_place_by_service_and_status_and_half_a_line_has_none() {
+        let check = |line: &str, expected: Option<(&str, u16)>| {
+            let expected = expected.map(|(service, status)| (service.to_owned(), status));
+            assert_eq!(place(line.as_bytes()), expected, "{line}");
+        };
+        check(r#"{"path":"/","service":"web","status":200}"#, Some(("web", 200)));
+        check(r#"{"path":"/","service":null,"status":404}"#, Some(("", 404)));
+        check(r#"{"path":"/","service":"we"#, None);
+        check(r#"b","status":200}"#, None);
+    }
+}

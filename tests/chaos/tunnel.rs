@@ -1,4 +1,4 @@
-//! Connections that stop speaking HTTP: one that gives everything back, and WebSockets.
+//! Connections that stop speaking HTTP: one that gives everything back, and `WebSocket`s.
 
 use crate::account::Outcome;
 use crate::http1::bytes_of;

@@ -22,7 +22,7 @@ const LONG_LINES: usize = 50;
 impl Scene {
     pub(super) async fn fill_disk(&mut self, which: u8, pause_ms: u64) {
         match self.named.disk() {
-            Some(disk) if which % 2 == 0 => self.fill_small_disk(&disk, pause_ms).await,
+            Some(disk) if which.is_multiple_of(2) => self.fill_small_disk(&disk, pause_ms).await,
             _ => {
                 let dropped = self.dropped().await;
                 self.log.turn(&self.gateway, Path::new("/dev/full"));

@@ -5,6 +5,7 @@ use crate::excuse::Trouble;
 use crate::named::{NAME, NAMED};
 use plimsoll_test_support::names::Says;
 use plimsoll_test_support::wait::until;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -37,10 +38,8 @@ impl Scene {
             7 => self.deny(Says::Addresses(Vec::new(), Duration::ZERO), pause).await,
             8 => self.mislead(pause).await,
             // Slow, and one address more at which nobody is: both cost nothing.
-            9 => self.serve_meanwhile(Says::Addresses(vec![address], Duration::from_millis(700)), pause).await,
-            _ => {
-                self.serve_meanwhile(Says::Addresses(vec![address, self.named.nowhere()], Duration::ZERO), pause).await
-            }
+            9 => self.serve_meanwhile(vec![address], Duration::from_millis(700), pause).await,
+            _ => self.serve_meanwhile(vec![address, self.named.nowhere()], Duration::ZERO, pause).await,
         }
     }
 
@@ -65,7 +64,7 @@ impl Scene {
     }
 
     /// An address at which nobody is, in place of the right one: believed, as by everybody.
-    async fn mislead(&mut self, pause: Duration) {
+    async fn mislead(&self, pause: Duration) {
         let misled = self.account.trouble(Trouble::Misled);
         let nowhere = self.named.nowhere();
         self.say_of_names(Says::Addresses(vec![nowhere], Duration::ZERO));
@@ -77,8 +76,8 @@ impl Scene {
     }
 
     /// Until it has been asked twice, and a while longer.
-    async fn serve_meanwhile(&mut self, says: Says, pause: Duration) {
-        self.say_of_names(says);
+    async fn serve_meanwhile(&self, addresses: Vec<Ipv4Addr>, after: Duration, pause: Duration) {
+        self.say_of_names(Says::Addresses(addresses, after));
         let server = self.named.server.as_ref().expect("it was looked for");
         let asked = server.asked();
         until(ASKED_MAX, "two questions", async || server.asked() >= asked + 2).await;
