@@ -15,7 +15,8 @@ const FILES: u64 = 8;
 const COME: usize = 50;
 
 impl Scene {
-    /// It has what it has, and gets nothing more: no client, no connection to a target. The limit is taken away from outside.
+    /// It has what it has, and gets nothing more: no client, no connection to a target, no answer
+    /// about a name. The limit is taken away from outside.
     /// Who connects waits until it is back.
     pub(super) async fn take_descriptors(&self, pause_ms: u64) {
         self.settle_to_the_last().await;
@@ -36,7 +37,7 @@ impl Scene {
         }
         prlimit(pid, Resource::Nofile, before).expect("ours");
         answers.extend(clients.join_all().await.into_iter().map(Ok));
-        self.settle().await;
+        self.settle_to_the_last().await;
         drop(none);
         assert_eq!(served, 0, "files could be opened all the same");
         for answer in answers {

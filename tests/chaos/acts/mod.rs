@@ -130,9 +130,10 @@ impl Scene {
         .await;
     }
 
-    /// As [`Self::settle`], and until those have ended that were on their way out.
+    /// As [`Self::settle`], and until those have ended that were on their way out, and the name resolves.
     async fn settle_to_the_last(&self) {
         self.settle().await;
+        self.names_resolve().await;
         let replicas = usize::from(self.document.replicas);
         until(WELL_MAX, "replicas that were let go to end", async || self.fleet.living().len() == replicas).await;
     }

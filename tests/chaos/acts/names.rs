@@ -24,6 +24,7 @@ impl Scene {
         if self.named.server.is_none() {
             return;
         }
+        self.names_resolve().await;
         let (pause, address) = (Duration::from_millis(pause_ms), self.named.address());
         match how % 11 {
             0 => self.fail_to_answer(Says::Nothing, pause).await,
@@ -84,6 +85,17 @@ impl Scene {
         sleep(pause).await;
         self.say_of_names(self.named.truth());
         self.named_is_at(&self.named.address().to_string()).await;
+    }
+
+    /// Waits until the last word about the name is that it resolves: a failure is told once, and the second one in a row counts
+    /// for more than the first, whatever it is of.
+    pub(super) async fn names_resolve(&self) {
+        until(ASKED_MAX, "names to resolve", async || {
+            let log = self.gateway.log();
+            let of_it = |line: &&str| line.contains(NAME) && [STALE, GONE, WELL].iter().any(|word| line.contains(word));
+            log.lines().rfind(of_it).is_none_or(|line| line.contains(WELL))
+        })
+        .await;
     }
 
     /// What the server says from now on.
