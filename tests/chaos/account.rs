@@ -1,5 +1,6 @@
 //! Where every request ended up, by the rules of the table in `main.rs`.
 
+use crate::excuse::{Trouble, excuse};
 use crate::schedule::{Kind, Request};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -19,6 +20,8 @@ pub(crate) enum Outcome {
     Right(u16),
     /// An answer that was not asked for: its status and body.
     Answered(u16, String),
+    /// A WebSocket whose client was told to go, in whole frames, after an answer with this status.
+    Told(u16),
     /// An answer that began, with this status, and did not end.
     Cut(u16, String),
     /// A wrong answer, in whole.
@@ -49,8 +52,8 @@ struct Books {
     slowest: BTreeMap<Kind, Duration>,
     /// By number: 1 for a POST that was answered right.
     posts: Vec<u8>,
-    /// From when to when replicas lost what they had in hand; `None`: they still do.
-    kills: Vec<(Instant, Option<Instant>)>,
+    /// From when to when there was trouble; `None`: there still is.
+    troubles: Vec<(Trouble, Instant, Option<Instant>)>,
 }
 
 /// The books of a run.
@@ -64,11 +67,11 @@ impl Account {
         Self { started: Instant::now(), books: Mutex::default() }
     }
 
-    /// From now on replicas lose everything that they have in hand, until the kill is over.
-    pub(crate) fn kill(self: &Arc<Self>) -> Kill {
+    /// From now on there is trouble, until it is over.
+    pub(crate) fn trouble(self: &Arc<Self>, what: Trouble) -> Excuse {
         let mut books = self.books.lock();
-        books.kills.push((Instant::now(), None));
-        Kill { account: Arc::clone(self), number: books.kills.len() - 1 }
+        books.troubles.push((what, Instant::now(), None));
+        Excuse { account: Arc::clone(self), number: books.troubles.len() - 1 }
     }
 
     pub(crate) fn sent(&self) {
@@ -79,8 +82,8 @@ impl Account {
     pub(crate) fn ended(&self, request: &Request, started: Instant, outcome: Outcome) {
         let ended = Instant::now();
         let mut books = self.books.lock();
-        if let Outcome::Right(status) | Outcome::Answered(status, _) | Outcome::Cut(status, _) = &outcome {
-            *books.statuses.entry((request.kind.service(), *status)).or_default() += 1;
+        if let Some(status) = outcome.status() {
+            *books.statuses.entry((request.kind.service(), status)).or_default() += 1;
         }
         if let Outcome::Right(_) = outcome {
             *books.right.entry(request.kind).or_default() += 1;
@@ -94,8 +97,11 @@ impl Account {
             }
             return;
         }
-        let killed = books.kills.iter().any(|(from, to)| to.is_none_or(|to| started <= to) && *from <= ended);
-        if let Some(reason) = excuse(request, &outcome, killed) {
+        let of_its_time = |(what, from, to): &(Trouble, Instant, Option<Instant>)| {
+            (to.is_none_or(|to| started <= to) && *from <= ended).then_some(*what)
+        };
+        let troubles: Vec<Trouble> = books.troubles.iter().filter_map(of_its_time).collect();
+        if let Some(reason) = excuse(request, &outcome, &troubles) {
             *books.excused.entry((reason, request.kind)).or_default() += 1;
             return;
         }
@@ -121,8 +127,9 @@ impl Account {
         self.books.lock().excused.iter().filter(|((reason, of), _)| is_it(reason, *of)).map(|(_, count)| count).sum()
     }
 
-    pub(crate) fn right(&self, kind: Kind) -> u64 {
-        self.books.lock().right.get(&kind).copied().unwrap_or_default()
+    /// Those of kinds that were right.
+    pub(crate) fn right_where(&self, is_it: impl Fn(Kind) -> bool) -> u64 {
+        self.books.lock().right.iter().filter(|(kind, _)| is_it(**kind)).map(|(_, count)| count).sum()
     }
 
     pub(crate) fn statuses(&self) -> BTreeMap<(&'static str, u16), u64> {
@@ -141,33 +148,29 @@ impl Account {
     }
 }
 
-/// While it lives, a replica's end excuses what it had in hand.
-pub(crate) struct Kill {
-    account: Arc<Account>,
-    number: usize,
-}
-
-impl Drop for Kill {
-    fn drop(&mut self) {
-        if let Some((_, to)) = self.account.books.lock().kills.get_mut(self.number) {
-            *to = Some(Instant::now());
+impl Outcome {
+    /// Of the answer, if any began.
+    const fn status(&self) -> Option<u16> {
+        match self {
+            Self::Right(status) | Self::Told(status) | Self::Answered(status, _) | Self::Cut(status, _) => {
+                Some(*status)
+            }
+            Self::Wrong(_) | Self::None(_) => None,
         }
     }
 }
 
-/// The gateway had sent a head, as far as it knows: a reset overtakes what HTTP/2 still has in its queue.
-pub(crate) const RESET_BEFORE_HEAD: &str = "reset before its client had the head";
-/// Of a POST that was taken and not answered.
-pub(crate) const KILLED_WITH_IT: &str = "502: its replica was killed with it";
+/// While it lives, trouble excuses what it touches.
+pub(crate) struct Excuse {
+    account: Arc<Account>,
+    number: usize,
+}
 
-/// The table: why a request may have failed.
-fn excuse(request: &Request, outcome: &Outcome, killed: bool) -> Option<&'static str> {
-    match outcome {
-        Outcome::Cut(..) if killed => Some("cut: its replica was killed"),
-        Outcome::Answered(502, _) if killed && request.kind.is_post() => Some(KILLED_WITH_IT),
-        Outcome::Answered(502, _) if killed && request.kind.is_long() => Some("cut before its client had the head"),
-        Outcome::None(_) if killed && request.kind.may_be_reset() => Some(RESET_BEFORE_HEAD),
-        _ => None,
+impl Drop for Excuse {
+    fn drop(&mut self) {
+        if let Some((_, _, to)) = self.account.books.lock().troubles.get_mut(self.number) {
+            *to = Some(Instant::now());
+        }
     }
 }
 
@@ -203,41 +206,11 @@ impl fmt::Display for Account {
 mod tests {
     use super::*;
 
-    fn request(kind: Kind) -> Request {
-        Request { kind, ..Request::of(0, 0) }
-    }
-
-    #[test]
-    fn a_kill_excuses_what_was_in_the_replicas_hands_and_nothing_else_does() {
-        let (answered, cut) = (|status| Outcome::Answered(status, String::new()), || Outcome::Cut(200, String::new()));
-        let check = |kind, outcome, killed, excused: bool| {
-            assert_eq!(excuse(&request(kind), &outcome, killed).is_some(), excused, "{kind:?} {outcome:?} {killed}");
-        };
-        check(Kind::Post, answered(502), true, true);
-        check(Kind::Post, answered(502), false, false);
-        check(Kind::Get, answered(502), true, false);
-        check(Kind::Events, answered(502), true, true);
-        check(Kind::Events, answered(502), false, false);
-        check(Kind::Post, answered(503), true, false);
-        check(Kind::Download, cut(), true, true);
-        check(Kind::Download, cut(), false, false);
-        check(Kind::Post, Outcome::None(String::new()), true, false);
-        check(Kind::Get, Outcome::Wrong(String::new()), true, false);
-        check(Kind::Call, answered(502), true, true);
-        check(Kind::Call, answered(502), false, false);
-        check(Kind::CallStream, answered(504), true, false);
-        check(Kind::CallStream, cut(), true, true);
-        check(Kind::CallStream, cut(), false, false);
-        check(Kind::CallStream, Outcome::None(String::new()), true, true);
-        check(Kind::CallStream, Outcome::None(String::new()), false, false);
-        check(Kind::CallStream, Outcome::Wrong(String::new()), true, false);
-    }
-
     #[test]
     fn a_post_is_carried_out_once_if_it_was_answered_and_never_twice() {
         let account = Account::new();
         for number in 1..=2 {
-            let request = Request { number, ..request(Kind::Post) };
+            let request = Request { number, kind: Kind::Post, ..Request::of(0, 0) };
             account.ended(&request, Instant::now(), Outcome::Right(200));
         }
         assert_eq!(account.against(&BTreeMap::from([(1, 1), (2, 1), (3, 1)])), [""; 0]);

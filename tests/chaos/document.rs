@@ -1,5 +1,6 @@
 //! The gateway's document at a moment of the run.
 
+use crate::named::{NAME, NAMED};
 use crate::traffic::HOST;
 use crate::{noise, replica};
 use plimsoll_sample::{COUNT, ECHO};
@@ -32,6 +33,11 @@ pub(crate) struct Document {
     pub(crate) identity: Identity,
     /// The target of clients that misbehave.
     pub(crate) noise: u16,
+    /// From the next process on.
+    pub(crate) workers: u8,
+    /// The target that is found by its name.
+    pub(crate) named: String,
+    pub(crate) access_log: PathBuf,
 }
 
 const ALGORITHMS: [&str; 3] = ["round-robin", "least-connections", "power-of-two"];
@@ -45,11 +51,13 @@ impl Document {
             Source::Containers { provider, .. } => provider,
         };
         format!(
-            "_format_version: \"3.0\"\ngateway:\n  workers: 2\n  listeners:\n  - {{name: http, address: \"127.0.0.1:0\"}}\n  \
+            "_format_version: \"3.0\"\ngateway:\n  workers: {workers}\n  listeners:\n  - {{name: http, address: \"127.0.0.1:0\"}}\n  \
              - {{name: https, address: \"127.0.0.1:0\", tls: true}}\n{more}  \
-             admin: {{address: \"unix:admin.sock\", allow: [process, discover]}}\n  access_log: false\n  \
-             timeouts: {{upstream_idle: 2s}}\n{providers}\n{}",
-            self.entities()
+             admin: {{address: \"unix:admin.sock\", allow: [process, discover]}}\n  access_log: {{path: {log:?}}}\n  \
+             timeouts: {{upstream_idle: 2s}}\n{providers}\n{entities}",
+            workers = self.workers,
+            log = self.access_log.display().to_string(),
+            entities = self.entities(),
         )
     }
 
@@ -94,10 +102,13 @@ impl Document {
              - name: calls\n  host: web\n  protocol: grpc\n  read_timeout: {timeout_ms}\n  write_timeout: {timeout_ms}\n  \
              routes:\n  - {{name: calls, hosts: [{HOST}], paths: [{ECHO}, {COUNT}], protocols: [grpc, grpcs]}}\n\
              - name: noise\n  url: \"http://127.0.0.1:{noise}\"\n  routes:\n  - {{name: noise, hosts: [{noisy}]}}\n\
+             - name: {NAMED}\n  host: {NAMED}\n  routes:\n  - {{name: {NAMED}, hosts: [{NAME}]}}\n\
              upstreams:\n- name: web\n  algorithm: {algorithm}\n  discover: {{{discover}}}\n\
+             - {{name: {NAMED}, targets: [{{target: \"{named}\"}}]}}\n\
              certificates:\n- cert: |\n{certificate}  key: |\n{key}  snis: [{{name: {HOST}}}]\n",
             noise = self.noise,
             noisy = noise::HOST,
+            named = self.named,
         )
     }
 }

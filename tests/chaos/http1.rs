@@ -2,12 +2,15 @@
 
 use crate::account::Outcome;
 use crate::schedule::{Kind, Request};
-use crate::traffic::{HOST, PATIENCE, body_of, judge, path_of};
+use crate::traffic::{PATIENCE, body_of, judge, path_of};
+use crate::tunnel;
 use plimsoll_test_support::wire::{Broken, Wire};
 use std::cell::RefCell;
-use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
-use std::time::Duration;
+
+/// How a WebSocket asks (RFC 6455 §1.3).
+const SOCKET: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                      Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 /// Clients that keep connections.
 pub(crate) struct Http1 {
@@ -25,8 +28,10 @@ impl Http1 {
             Ok(pair) => pair,
             Err(error) => return Outcome::None(format!("connect: {error}")),
         };
-        if request.kind == Kind::Upgrade {
-            return upgrade(&mut wire, request).await;
+        match request.kind {
+            Kind::Upgrade => return tunnel::echo(&mut wire, request).await,
+            Kind::Socket => return tunnel::socket(&mut wire, request).await,
+            _ => {}
         }
         let on = if reused { "on a connection kept alive" } else { "on a new connection" };
         let body = body_of(request);
@@ -61,15 +66,16 @@ impl Http1 {
     }
 }
 
-fn bytes_of(request: &Request, body: &[u8]) -> Vec<u8> {
+pub(crate) fn bytes_of(request: &Request, body: &[u8]) -> Vec<u8> {
     let method = if request.kind.is_post() { "POST" } else { "GET" };
-    let (path, number) = (path_of(request), request.number);
-    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {HOST}\r\nX-Test-Request: {number}\r\n");
-    match request.kind {
-        Kind::FreshGet | Kind::FreshPost => head.push_str("Connection: close\r\n"),
-        Kind::Upgrade => head.push_str("Connection: Upgrade\r\nUpgrade: websocket\r\n"),
-        _ => {}
-    }
+    let (path, host, number) = (path_of(request), request.kind.host(), request.number);
+    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nX-Test-Request: {number}\r\n");
+    head.push_str(match request.kind {
+        Kind::FreshGet | Kind::FreshPost | Kind::NamedPost => "Connection: close\r\n",
+        Kind::Upgrade => "Connection: Upgrade\r\nUpgrade: echo\r\n",
+        Kind::Socket => SOCKET,
+        _ => "",
+    });
     match (request.kind.is_post(), request.chunked) {
         (false, _) => (head + "\r\n").into_bytes(),
         (true, false) => [format!("{head}Content-Length: {}\r\n\r\n", body.len()).as_bytes(), body].concat(),
@@ -83,38 +89,5 @@ fn bytes_of(request: &Request, body: &[u8]) -> Vec<u8> {
             bytes.extend_from_slice(b"0\r\n\r\n");
             bytes
         }
-    }
-}
-
-async fn upgrade(wire: &mut Wire, request: &Request) -> Outcome {
-    let sent = wire.send(bytes_of(request, &[])).await;
-    let answer = match wire.answer_within(PATIENCE, false).await {
-        Ok(answer) => answer,
-        Err(broken) => return Outcome::None(format!("{broken}, sent: {sent:?}")),
-    };
-    if answer.status != 101 {
-        return Outcome::Answered(answer.status, answer.text());
-    }
-    match echo(wire, request).await {
-        Ok(()) => Outcome::Right(101),
-        Err(error) if error.kind() == ErrorKind::InvalidData => Outcome::Wrong(error.to_string()),
-        Err(error) => Outcome::Cut(101, error.to_string()),
-    }
-}
-
-/// Piece by piece there and back, then an end in good order.
-async fn echo(wire: &mut Wire, request: &Request) -> std::io::Result<()> {
-    for number in 0..request.count {
-        let piece = body_of(&Request { seed: request.seed ^ u64::from(number) << 1, ..*request });
-        wire.send(&piece).await?;
-        if wire.read_exact(piece.len()).await? != piece {
-            return Err(Error::new(ErrorKind::InvalidData, format!("piece {number} came back changed")));
-        }
-        tokio::time::sleep(Duration::from_millis(request.pause_ms)).await;
-    }
-    wire.finish().await?;
-    match wire.read_to_end().await?.len() {
-        0 => Ok(()),
-        more => Err(Error::new(ErrorKind::InvalidData, format!("{more} bytes that nobody sent"))),
     }
 }

@@ -1,5 +1,6 @@
 //! The real gateway with real replicas under mixed traffic, while things happen to them: killed, paused, scaled, replaced,
-//! taken out, and documents that change. What is sent when and what is done when is a pure function of a seed. Every request
+//! taken out, and documents that change; and to the gateway: another process takes its place, name servers fail and lie, its log's
+//! disk is full, it may open no more files. What is sent when and what is done when is a pure function of a seed. Every request
 //! is accounted for: *right*, *failed for a stated reason*, or *lost*, of which there must be none.
 //!
 //! | what happens | what may fail |
@@ -10,14 +11,27 @@
 //! | a replica is paused, or loses its network and gets it back | nothing: answers come later |
 //! | a replica is killed | an answer of its that had begun is cut, or 502 where its client had nothing of it yet; a POST that it had taken gets 502. What was not under way at that very moment, and any GET whose answer had not begun, is answered right |
 //! | clients misbehave | nothing of others |
+//! | the gateway gives its place to another process, with other workers, also with a mistake in the file | nothing: what was begun is finished |
+//! | it is to, and the new process does not start, says nonsense, or lacks a target | nothing |
+//! | the new process dies when it has just taken over | what it had begun: reset |
+//! | name servers do not answer, answer late, with SERVFAIL or garbage, once that there is no such name, or with an address too many | nothing: what was known goes on |
+//! | they say so twice | what asks for that upstream: 503 `failure to get a peer`, until they tell an address |
+//! | they tell a wrong address | what asks for that upstream: 502 |
+//! | the access log's disk is full, or nobody reads its pipe | nothing but lines, which are counted |
+//! | no file can be opened | who wants one more: 503 `The gateway is overloaded`; who connects waits |
+//! | a WebSocket's replica, or its gateway, ends in good order | it is told to go, by a Close frame (1001) after a whole one |
 //!
 //! A call of gRPC is a POST, whatever it does: what is said of POSTs holds for calls. Where the gateway fails one it says why
 //! in gRPC's way, and a stream of messages is whole only with the status that follows it: one that just ends is wrong,
 //! whatever happened.
 //!
 //! Always: every byte of every answer is right, no POST is carried out twice and none that was answered was not, no answer takes
-//! longer than 20 s. In the end nothing is left under way, the gateway's counters agree with the clients' books, memory
-//! and descriptors are level, and it ends in good order.
+//! longer than 20 s. In the end nothing is left under way, the gateway's counters, added up over its processes, and its access log
+//! agree with the clients' books, memory and descriptors are level, and every process of the gateway has ended in good order. Of a
+//! process that is gone the counters are known up to its hand-over: what its drain counted is told by the log alone.
+//!
+//! Names and a small disk want root, for a mount namespace and port 53. Without, nothing happens to names, and the disk is
+//! `/dev/full`.
 //!
 //! That it can fail was seen with gateways that were broken on purpose (seed 22, processes, 45 s): without retries 32 requests
 //! were lost and the gateway counted more losses than the clients could explain; with POSTs repeated always, some were carried
@@ -31,14 +45,19 @@
 
 mod account;
 mod acts;
+mod books;
 mod checks;
 mod document;
+mod excuse;
 mod fleet;
 mod grpc;
 mod http1;
 mod http2;
+mod log;
+mod named;
 mod noise;
 mod replica;
 mod run;
 mod schedule;
 mod traffic;
+mod tunnel;

@@ -2,13 +2,17 @@
 
 use crate::account::Account;
 use crate::acts::Scene;
-use crate::checks::{Before, all_counted};
+use crate::books::Past;
+use crate::checks::Before;
 use crate::document::{Document, Source};
 use crate::fleet::{Containers, Fleet, Processes};
+use crate::log::AccessLog;
+use crate::named::Named;
 use crate::schedule::{Runtime, steps};
 use crate::traffic::{Doors, HOST, Traffic};
+use plimsoll_test_support::deployed::Deployed;
 use plimsoll_test_support::docker::{Lab, available};
-use plimsoll_test_support::gateway::{Gateway, Start};
+use plimsoll_test_support::gateway::Gateway;
 use plimsoll_test_support::target::Target;
 use plimsoll_test_support::tls::Authority;
 use rustix::process::Signal;
@@ -68,8 +72,11 @@ impl Plan {
     }
 
     async fn run(self, runtime: Runtime, source: Source, fleet: Fleet) {
+        Gateway::adopt_heirs();
         let noise = Target::sample("noise", "noise").await;
         let authority = Authority::new();
+        let log = AccessLog::new();
+        let named = Named::new(fleet.record()).await;
         let document = Document {
             source,
             replicas: REPLICAS,
@@ -80,11 +87,15 @@ impl Plan {
             routes: 0,
             identity: authority.identity(&[HOST]),
             noise: noise.address.port(),
+            workers: 2,
+            named: named.target.clone(),
+            access_log: log.path(),
         };
-        let binary = Path::new(env!("CARGO_BIN_EXE_plimsoll"));
-        let gateway = Gateway::start(Start { binary, document: document.file(), namespace: None }).await;
+        let deployed = Deployed::new(Path::new(env!("CARGO_BIN_EXE_plimsoll")));
+        let gateway = named.gateway(&deployed, &document.file()).await;
         let account = Arc::new(Account::new());
-        let mut scene = Scene { gateway, fleet, document, account: Arc::clone(&account) };
+        let (past, small_disks, books) = (Past::default(), 0, Arc::clone(&account));
+        let mut scene = Scene { gateway, fleet, document, account: books, deployed, named, log, past, small_disks };
         scene.settle().await;
         let https = scene.gateway.listener("https").await.expect("it listens");
         let doors = Doors { http: scene.gateway.http, https, trust: authority.client(&["h2"]) };
@@ -93,14 +104,16 @@ impl Plan {
         self.act(runtime, &mut scene).await;
         scene.settle().await;
         traffic.stop().await;
-        all_counted(&scene, &account).await;
+        scene.all_counted(&account.statuses()).await;
         let mut wrong = before.against(&scene).await;
+        let dropped = scene.dropped().await;
         eprintln!("{account}");
         scene.gateway.signal(Signal::TERM);
         let status = scene.gateway.ended(END_MAX).await;
         if !status.success() {
             wrong.push(format!("the gateway ended with {status}"));
         }
+        wrong.extend(scene.lines_against(dropped));
         if account.lost() > 0 {
             wrong.push(format!("{} requests were lost", account.lost()));
         }

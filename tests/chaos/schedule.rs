@@ -1,6 +1,8 @@
 //! What is sent when, with what body, and what is done to the replicas when: a pure function of the seed. Neither depends
 //! on how long a run is, so that a longer run begins as a shorter one did.
 
+use crate::named::{NAME, NAMED};
+use crate::traffic::HOST;
 use fastrand::Rng;
 
 /// Where replicas run, which decides what can be done to them.
@@ -31,6 +33,12 @@ pub(crate) enum Kind {
     Events,
     /// A connection that stops speaking HTTP, and echoes.
     Upgrade,
+    /// A WebSocket that stays for some seconds, or until it is told to go.
+    Socket,
+    /// A GET to the upstream that is found by its name.
+    NamedGet,
+    /// A POST to it, on a connection of its own.
+    NamedPost,
     /// A GET as a stream of HTTP/2, without TLS.
     Http2Get,
     /// A POST so.
@@ -48,7 +56,7 @@ pub(crate) enum Kind {
 }
 
 /// Every kind, and how many of so many requests it is.
-const MIX: [(u32, Kind); 15] = [
+const MIX: [(u32, Kind); 18] = [
     (24, Kind::Get),
     (10, Kind::FreshGet),
     (18, Kind::Post),
@@ -57,6 +65,9 @@ const MIX: [(u32, Kind); 15] = [
     (3, Kind::Download),
     (4, Kind::Events),
     (4, Kind::Upgrade),
+    (2, Kind::Socket),
+    (6, Kind::NamedGet),
+    (4, Kind::NamedPost),
     (8, Kind::Http2Get),
     (8, Kind::Http2Post),
     (3, Kind::Http2Events),
@@ -69,7 +80,8 @@ const MIX: [(u32, Kind); 15] = [
 impl Kind {
     /// Whether it must not be carried out twice.
     pub(crate) const fn is_post(self) -> bool {
-        self.is_call() || matches!(self, Self::Post | Self::FreshPost | Self::Upload | Self::Http2Post | Self::TlsPost)
+        let is_plain = matches!(self, Self::Post | Self::FreshPost | Self::Upload | Self::NamedPost);
+        is_plain || self.is_call() || matches!(self, Self::Http2Post | Self::TlsPost)
     }
 
     /// Whether it is gRPC.
@@ -84,17 +96,31 @@ impl Kind {
 
     /// The service that it asks.
     pub(crate) const fn service(self) -> &'static str {
-        if self.is_call() { "calls" } else { "web" }
+        match self {
+            Self::NamedGet | Self::NamedPost => NAMED,
+            _ if self.is_call() => "calls",
+            _ => "web",
+        }
+    }
+
+    /// The host that it asks for.
+    pub(crate) const fn host(self) -> &'static str {
+        if matches!(self, Self::NamedGet | Self::NamedPost) { NAME } else { HOST }
+    }
+
+    /// Whether it stops speaking HTTP.
+    pub(crate) const fn is_tunnel(self) -> bool {
+        matches!(self, Self::Upgrade | Self::Socket)
     }
 
     /// Whether its answer may be under way for long.
     pub(crate) const fn is_long(self) -> bool {
-        matches!(self, Self::Download | Self::Events | Self::Http2Events | Self::Upgrade | Self::CallStream)
+        self.is_tunnel() || matches!(self, Self::Download | Self::Events | Self::Http2Events | Self::CallStream)
     }
 
     /// Whether it goes over a connection that others do not use.
     pub(crate) const fn is_fresh(self) -> bool {
-        matches!(self, Self::FreshGet | Self::FreshPost | Self::Upgrade)
+        self.is_tunnel() || matches!(self, Self::FreshGet | Self::FreshPost | Self::NamedPost)
     }
 }
 
@@ -108,7 +134,7 @@ pub(crate) struct Request {
     pub(crate) size: usize,
     /// Whether its body is sent in chunks; a call, over TLS.
     pub(crate) chunked: bool,
-    /// Events, or pieces that are echoed.
+    /// Events, or pieces that are echoed; a WebSocket stays for so many pauses.
     pub(crate) count: u32,
     /// Before the answer, or between its parts.
     pub(crate) pause_ms: u64,
@@ -136,6 +162,7 @@ impl Request {
         };
         let pause_ms = match kind {
             Kind::Events | Kind::Http2Events | Kind::CallStream | Kind::Upgrade => random.u64(20..200),
+            Kind::Socket => random.u64(200..600),
             Kind::Upload | Kind::Download => 0,
             // Most are answered at once; what is in flight when something happens are mostly the others.
             _ if random.u8(..3) == 0 => random.u64(50..600),
@@ -173,6 +200,18 @@ pub(crate) enum Act {
     Post { algorithm: u8 },
     /// One is taken out by hand, and put back.
     Unhealthy { who: u8, pause_ms: u64 },
+    /// The gateway gives its place to another process, which has so many workers; the file may have a mistake then.
+    HandOver { workers: u8, broken: bool },
+    /// It is to, and cannot, for one of several reasons.
+    HandOverFails { why: u8 },
+    /// The name server fails or lies, in one of several ways, for a while.
+    Names { how: u8, pause_ms: u64 },
+    /// The disk of the access log is full for a while, of one of two kinds.
+    DiskFull { which: u8, pause_ms: u64 },
+    /// Nobody reads the access log for a while.
+    LogStuck { pause_ms: u64 },
+    /// The gateway may open no more files, for a while.
+    Descriptors { pause_ms: u64 },
     /// One is stopped and started again, in good order (containers).
     Restart { who: u8 },
     /// All are, at once (containers).
@@ -199,6 +238,8 @@ pub(crate) struct Step {
 const QUIET_MS: u64 = 2000;
 /// The most replicas that there are.
 pub(crate) const REPLICAS_MAX: u8 = 5;
+/// The most workers.
+pub(crate) const WORKERS_MAX: u8 = 4;
 
 /// The steps of a run that has no end.
 pub(crate) fn steps(seed: u64, runtime: Runtime) -> impl Iterator<Item = Step> {
@@ -210,10 +251,13 @@ pub(crate) fn steps(seed: u64, runtime: Runtime) -> impl Iterator<Item = Step> {
     })
 }
 
+/// Of so many acts, those that only containers know come last.
+const ANYWHERE: u8 = 30;
+
 fn act(random: &mut Rng, runtime: Runtime) -> Act {
     let (who, pause_ms) = (random.u8(..), random.u64(100..2000));
     let containers = if runtime == Runtime::Containers { 6 } else { 0 };
-    match random.u8(..20 + containers) {
+    match random.u8(..ANYWHERE + containers) {
         0..3 => Act::Kill { who },
         3 => Act::KillAll,
         4..6 => Act::Pause { who, pause_ms },
@@ -231,9 +275,21 @@ fn act(random: &mut Rng, runtime: Runtime) -> Act {
         15 => Act::Post { algorithm: random.u8(..) },
         16..18 => Act::Unhealthy { who, pause_ms },
         18..20 => Act::Term { who },
-        20..22 => Act::Restart { who },
-        22 => Act::RestartAll,
-        23..25 => Act::Remove { who },
+        20..22 => Act::HandOver { workers: random.u8(1..=WORKERS_MAX), broken: random.u8(..4) == 0 },
+        22..24 => Act::HandOverFails { why: random.u8(..) },
+        24..27 => Act::Names { how: random.u8(..), pause_ms },
+        27 => Act::DiskFull { which: random.u8(..), pause_ms },
+        28 => Act::LogStuck { pause_ms },
+        29 => Act::Descriptors { pause_ms },
+        _ => act_of_containers(random, who, pause_ms),
+    }
+}
+
+fn act_of_containers(random: &mut Rng, who: u8, pause_ms: u64) -> Act {
+    match random.u8(..6) {
+        0..2 => Act::Restart { who },
+        2 => Act::RestartAll,
+        3..5 => Act::Remove { who },
         _ => Act::Disconnect { who, pause_ms },
     }
 }
@@ -271,7 +327,7 @@ mod tests {
             acts.collect::<HashSet<_>>()
         };
         let (processes, containers) = (acts(Runtime::Processes), acts(Runtime::Containers));
-        assert_eq!((processes.len(), containers.len()), (12, 16));
+        assert_eq!((processes.len(), containers.len()), (18, 22));
         assert!(processes.is_subset(&containers));
         let kinds: HashSet<_> = (0..5000).map(|number| Request::of(5, number).kind).collect();
         assert_eq!(kinds.len(), MIX.len());

@@ -126,6 +126,7 @@ pub(crate) fn path_of(request: &Request) -> String {
         Kind::Download => format!("/bytes?n={size}&seed={seed}"),
         Kind::Events | Kind::Http2Events => format!("/events?n={count}&ms={pause_ms}"),
         Kind::Upgrade => "/echo".to_owned(),
+        Kind::Socket => "/ws".to_owned(),
         Kind::Call => ECHO.to_owned(),
         Kind::CallStream => COUNT.to_owned(),
         _ => format!("/{number}?ms={pause_ms}"),
@@ -149,7 +150,7 @@ pub(crate) fn judge(request: &Request, sent: &[u8], status: u16, body: &[u8], ev
         _ => {
             let (body, number) = (String::from_utf8_lossy(body), request.number);
             let has = |what: String| body.contains(&what);
-            has("\"service\":\"web\"".to_owned())
+            has(format!("\"service\":\"{}\"", request.kind.service()))
                 && has(format!("\"request\":\"{number}\""))
                 && has(format!("\"bytes\":{},", sent.len()))
                 && has(format!("\"sum\":\"{:016x}\"", checksum(sent)))

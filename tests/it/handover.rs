@@ -1,13 +1,13 @@
 //! USR2: a new process takes the place of the old one under traffic, or does not and changes nothing.
 
+use plimsoll_test_support::deployed::Deployed;
 use plimsoll_test_support::gateway::{Gateway, Start, document};
 use plimsoll_test_support::load::{Load, Mix};
 use plimsoll_test_support::target::Target;
 use plimsoll_test_support::wait::until;
 use plimsoll_test_support::wire::Wire;
 use rustix::process::{Pid, Signal, kill_process};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_plimsoll");
@@ -36,36 +36,6 @@ async fn status(gateway: &Gateway, host: &str) -> u16 {
     let mut wire = Wire::connect(gateway.http).await.expect("a connection");
     wire.send(format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")).await.expect("it is sent");
     wire.answer(false).await.expect("an answer").status
-}
-
-/// A path of its own to the binary, at which something else can be put.
-struct Deployed {
-    folder: tempfile::TempDir,
-}
-
-impl Deployed {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        std::os::unix::fs::symlink(BINARY, folder.path().join("plimsoll")).expect("a link");
-        Self { folder }
-    }
-
-    fn path(&self) -> PathBuf {
-        self.folder.path().join("plimsoll")
-    }
-
-    /// Another version.
-    fn replace(&self, script: &str) {
-        let new = self.folder.path().join("new");
-        std::fs::write(&new, format!("#!/bin/sh\n{script}\n")).expect("a script");
-        std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o755)).expect("its mode");
-        std::fs::rename(new, self.path()).expect("it is put in place");
-    }
-
-    fn restore(&self) {
-        std::fs::remove_file(self.path()).expect("it is there");
-        std::os::unix::fs::symlink(BINARY, self.path()).expect("a link");
-    }
 }
 
 async fn logged(gateway: &Gateway, words: &str) {
@@ -135,7 +105,7 @@ async fn a_document_that_is_broken_on_disk_does_not_keep_a_new_process_from_serv
 #[tokio::test]
 async fn a_new_process_that_fails_leaves_the_old_one_serving() {
     let one = Target::sample("web", "one").await;
-    let deployed = Deployed::new();
+    let deployed = Deployed::new(Path::new(BINARY));
     let mut gateway = start(&deployed.path(), document("", &web(&[&one], ""))).await;
     let pid = gateway.pid();
     let load = Load::new(gateway.http, "web.test", "web").start();
@@ -149,7 +119,7 @@ async fn a_new_process_that_fails_leaves_the_old_one_serving() {
     gateway.signal(Signal::USR2);
     logged(&gateway, "this USR2 starts no other").await;
     logged(&gateway, "did not say `hello`").await;
-    std::fs::remove_file(deployed.path()).expect("it is there");
+    deployed.remove();
     gateway.signal(Signal::USR2);
     logged(&gateway, "cannot start").await;
     assert_eq!(gateway.metric("plimsoll_handover_failures_total", &[]).await, Some(3.0));
@@ -160,7 +130,7 @@ async fn a_new_process_that_fails_leaves_the_old_one_serving() {
         201,
         "documents are taken in"
     );
-    std::os::unix::fs::symlink(BINARY, deployed.path()).expect("a link");
+    deployed.restore();
     gateway.replace(LIMIT).await;
     assert_eq!(status(&gateway, "more.test").await, 200);
     load.stop().await.assert_none_lost();
@@ -168,9 +138,9 @@ async fn a_new_process_that_fails_leaves_the_old_one_serving() {
 
 #[tokio::test]
 async fn told_to_stop_while_a_new_process_starts_both_stop() {
-    let deployed = Deployed::new();
+    let deployed = Deployed::new(Path::new(BINARY));
     let mut gateway = start(&deployed.path(), document("", "")).await;
-    let mark = deployed.folder.path().join("pid");
+    let mark = deployed.beside("pid");
     deployed.replace(&format!("echo $$ > {0}.part; mv {0}.part {0}; exec sleep 1000", mark.display()));
     gateway.signal(Signal::USR2);
     until(LIMIT, "the new process", async || mark.exists()).await;

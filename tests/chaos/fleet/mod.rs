@@ -24,14 +24,18 @@ impl Fleet {
         }
     }
 
-    /// How often each POST was carried out, by its number, over all lives of all replicas.
-    pub(crate) fn carried_out(&self) -> BTreeMap<u32, u32> {
-        let folder: &Path = match self {
+    /// Where replicas note the POSTs that they carry out.
+    pub(crate) fn record(&self) -> &Path {
+        match self {
             Self::Processes(processes) => &processes.record,
             Self::Containers(containers) => &containers.record,
-        };
+        }
+    }
+
+    /// How often each POST was carried out, by its number, over all lives of all replicas.
+    pub(crate) fn carried_out(&self) -> BTreeMap<u32, u32> {
         let mut times = BTreeMap::new();
-        for entry in std::fs::read_dir(folder).expect("the record's folder").flatten() {
+        for entry in std::fs::read_dir(self.record()).expect("the record's folder").flatten() {
             let record = std::fs::read_to_string(entry.path()).expect("a record");
             for number in record.lines().filter_map(|line| line.parse().ok()) {
                 *times.entry(number).or_default() += 1;

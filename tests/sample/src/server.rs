@@ -116,7 +116,8 @@ async fn connection(mut stream: TcpStream, replica: &Arc<Replica>) -> Result<()>
             continue;
         }
         if !request.field("upgrade").is_empty() {
-            return stream::echo(&mut reader, &mut to, name).await;
+            let protocol = request.field("upgrade");
+            return stream::echo(&mut reader, &mut to, protocol, name).await;
         }
         let delay_ms = request.number("ms");
         if delay_ms > 0 && request.path() != "/events" {

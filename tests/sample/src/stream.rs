@@ -51,14 +51,17 @@ pub(crate) async fn events(
     to.write_all(format!("0\r\nX-Events: {count}\r\n\r\n").as_bytes()).await
 }
 
-/// Takes the upgrade, then gives back what comes until the other side ends.
+/// Takes the upgrade, to whatever was asked for, then gives back what comes until the other side ends.
 pub(crate) async fn echo(
     reader: &mut Reader<impl AsyncRead + Unpin>,
     to: &mut (impl AsyncWrite + Unpin),
+    protocol: &str,
     replica: &str,
 ) -> Result<()> {
-    let head = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-Replica: ";
-    to.write_all(format!("{head}{replica}\r\n\r\n").as_bytes()).await?;
+    let head = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\nX-Replica: {replica}\r\n\r\n"
+    );
+    to.write_all(head.as_bytes()).await?;
     loop {
         let bytes = reader.bytes().await?;
         if bytes.is_empty() {

@@ -4,9 +4,10 @@
 use crate::metrics;
 use crate::wait::{eventually, until};
 use crate::wire::{Answer, Wire};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, waitpid};
 use serde_json::Value;
 use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -166,8 +167,24 @@ impl Gateway {
         kill_process(Pid::from_raw(self.pid().cast_signed()).unwrap(), signal).expect("it runs");
     }
 
-    /// Waits for its end.
+    /// Has whoever takes its place become a child of this process when its own parent has ended, so that [`Gateway::ended`] can
+    /// tell how that one ended, too.
+    pub fn adopt_heirs() {
+        set_child_subreaper(Some(getpid())).expect("Linux");
+    }
+
+    /// Waits for its end; where another process took its place, for that one's, which was to be adopted.
     pub async fn ended(&mut self, limit: Duration) -> ExitStatus {
+        if let Some(heir) = self.heirs.last() {
+            let pid = Pid::from_raw(heir.cast_signed());
+            let gone = async || waitpid(pid, WaitOptions::NOHANG).expect("it was adopted");
+            let (_, status) = eventually(limit, "the end of who took over", gone).await;
+            return ExitStatus::from_raw(status.as_raw());
+        }
+        self.first_ended(limit).await
+    }
+
+    async fn first_ended(&mut self, limit: Duration) -> ExitStatus {
         let ended = tokio::time::timeout(limit, self.child.wait()).await;
         ended.unwrap_or_else(|_| panic!("still running after {limit:?}:\n{}", self.log())).unwrap()
     }
@@ -192,10 +209,14 @@ impl Gateway {
         assert_ne!(new, old, "{}", self.log());
         self.heirs.push(new);
         if self.heirs.len() == 1 {
-            let ended = self.ended(limit).await;
+            let ended = self.first_ended(limit).await;
             assert!(ended.success(), "{ended:?}:\n{}", self.log());
         } else {
             until(limit, "the end of the old process", async || !runs(old)).await;
+            // How it ended is told to who has adopted it alone.
+            if let Ok(Some((_, status))) = waitpid(Pid::from_raw(old.cast_signed()), WaitOptions::NOHANG) {
+                assert_eq!(status.as_raw(), 0, "{}", self.log());
+            }
         }
     }
 

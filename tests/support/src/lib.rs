@@ -7,10 +7,12 @@
 #![expect(clippy::print_stderr, reason = "what a test run prints is read by people")]
 
 pub mod client;
+pub mod deployed;
 pub mod docker;
 pub mod gateway;
 pub mod load;
 pub mod metrics;
+pub mod names;
 pub mod target;
 pub mod tls;
 pub mod wait;

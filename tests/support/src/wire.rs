@@ -144,6 +144,17 @@ impl Wire {
         timeout(PATIENCE, reading).await.map_err(|_| ErrorKind::TimedOut)?
     }
 
+    /// The next `count` bytes, which stay to be read. What has been read is kept where this is dropped.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub async fn peek(&mut self, count: usize) -> Result<&[u8]> {
+        while self.buffer.len() < count {
+            self.more().await?;
+        }
+        Ok(&self.buffer[..count])
+    }
+
     /// Whether the other side has neither closed nor sent anything unasked.
     #[must_use]
     pub fn is_quiet(&mut self) -> bool {

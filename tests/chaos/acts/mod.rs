@@ -1,9 +1,19 @@
 //! Does what the schedule says.
 
+mod disk;
+mod files;
+mod handover;
+mod names;
+
 use crate::account::Account;
+use crate::books::Past;
 use crate::document::Document;
+use crate::excuse::Trouble;
 use crate::fleet::Fleet;
+use crate::log::AccessLog;
+use crate::named::Named;
 use crate::schedule::{Act, Step};
+use plimsoll_test_support::deployed::Deployed;
 use plimsoll_test_support::gateway::Gateway;
 use plimsoll_test_support::wait::until;
 use rustix::process::Signal;
@@ -28,6 +38,13 @@ pub(crate) struct Scene {
     pub(crate) fleet: Fleet,
     pub(crate) document: Document,
     pub(crate) account: Arc<Account>,
+    /// What is started when the gateway is replaced.
+    pub(crate) deployed: Deployed,
+    pub(crate) named: Named,
+    pub(crate) log: AccessLog,
+    pub(crate) past: Past,
+    /// Disks that were full in the middle of a line, perhaps.
+    pub(crate) small_disks: u64,
 }
 
 impl Scene {
@@ -60,6 +77,12 @@ impl Scene {
             Act::Hup => self.reread().await,
             Act::Post { algorithm } => self.post(algorithm).await,
             Act::Unhealthy { who, pause_ms } => self.take_out(who, pause_ms).await,
+            Act::HandOver { workers, broken } => self.hand_over(workers, broken).await,
+            Act::HandOverFails { why } => self.hand_over_fails(why).await,
+            Act::Names { how, pause_ms } => self.name_servers_fail(how, pause_ms).await,
+            Act::DiskFull { which, pause_ms } => self.fill_disk(which, pause_ms).await,
+            Act::LogStuck { pause_ms } => self.leave_log_unread(pause_ms).await,
+            Act::Descriptors { pause_ms } => self.take_descriptors(pause_ms).await,
             Act::Restart { .. } | Act::RestartAll | Act::Remove { .. } | Act::Disconnect { .. } => {
                 self.perform_on_containers(step.act).await;
             }
@@ -78,14 +101,14 @@ impl Scene {
             Act::Restart { who } => containers.run("restart", &[one(who)]).await,
             Act::RestartAll => containers.run("restart", &living).await,
             Act::Remove { who } => {
-                let kill = self.account.kill();
+                let kill = self.account.trouble(Trouble::Killed);
                 containers.remove(&one(who)).await;
                 sleep(HEARD).await;
                 drop(kill);
                 containers.add().await;
             }
             Act::Disconnect { who, pause_ms } => {
-                let kill = self.account.kill();
+                let kill = self.account.trouble(Trouble::Killed);
                 containers.network("disconnect", &one(who)).await;
                 sleep(HEARD).await;
                 drop(kill);
@@ -107,6 +130,14 @@ impl Scene {
         .await;
     }
 
+    /// As [`Self::settle`], and until those have ended that were on their way out, and the name resolves.
+    async fn settle_to_the_last(&self) {
+        self.settle().await;
+        self.names_resolve().await;
+        let replicas = usize::from(self.document.replicas);
+        until(WELL_MAX, "replicas that were let go to end", async || self.fleet.living().len() == replicas).await;
+    }
+
     /// One of those that live, if any does.
     fn one(&self, who: u8) -> Vec<String> {
         let living = self.fleet.living();
@@ -115,7 +146,7 @@ impl Scene {
     }
 
     async fn kill(&self, names: &[String]) {
-        let kill = self.account.kill();
+        let kill = self.account.trouble(Trouble::Killed);
         match &self.fleet {
             // The gateway starts them again.
             Fleet::Processes(processes) => {
@@ -235,9 +266,7 @@ impl Scene {
 
     /// One of several, since the last one that is there would be missed; none that is on its way out, since it cannot be put back.
     async fn take_out(&self, who: u8, pause_ms: u64) {
-        self.settle().await;
-        let replicas = usize::from(self.document.replicas);
-        until(WELL_MAX, "replicas that were let go to end", async || self.fleet.living().len() == replicas).await;
+        self.settle_to_the_last().await;
         let living = self.fleet.living();
         if living.len() < 2 {
             return;
