@@ -1,8 +1,12 @@
 //! Requests that a target is slow to answer, and that a second one is asked for too.
 
 use super::fixture::{Fixture, Options, answering, nobody, read_to_end, read_until, serve, target};
+use super::streams::{answer_ok, body, client, get, http2_target};
+use h2::Reason;
+use plimsoll_core::config::{Protocol, Timeouts};
 use plimsoll_core::model::Cause;
 use plimsoll_core::upstream::{HedgeLimits, RetryLimits};
+use std::future::poll_fn;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -244,4 +248,70 @@ fn when_the_client_goes_both_are_given_up() {
     until(|| one.asked() + other.asked(), 2);
     drop(client);
     until(|| one.given_up() + other.given_up(), 2);
+}
+
+#[test]
+fn the_requests_own_time_ends_both() {
+    let (one, other) = (Slow::new(Duration::from_secs(8)), Slow::new(Duration::from_secs(8)));
+    let timeouts = Timeouts { request: Some(Duration::from_millis(500)), ..Timeouts::default() };
+    let targets = vec![one.address, other.address];
+    let fixture = Fixture::new(Options { targets, hedging: Some(HEDGED), timeouts, ..Options::default() });
+    assert_eq!(status(&fixture.talk(GET)), "504");
+    until(|| one.given_up() + other.given_up(), 2);
+}
+
+#[test]
+fn where_the_first_is_paused_meanwhile_the_second_answers() {
+    let (paused, slow) = (Slow::new(Duration::from_secs(8)), Slow::new(Duration::from_millis(600)));
+    let fixture = fixture(vec![paused.address, slow.address], HEDGED);
+    let targets = [target(paused.address, true), target(slow.address, true)];
+    fixture.publish(&targets);
+    let mut client = fixture.connect();
+    client.write_all(GET.as_bytes()).unwrap();
+    until(|| slow.asked(), 1);
+    targets[0].set(Cause::Paused);
+    fixture.server.targets_cut_off();
+    assert_eq!(status(&read_to_end(&mut client)), "200");
+    assert_eq!((paused.asked(), slow.asked()), (1, 1), "nobody else is asked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_http_2_the_stream_that_is_slow_is_reset_and_others_of_its_connection_live_on() {
+    let (ended, mut endings) = tokio::sync::mpsc::unbounded_channel();
+    let slow = http2_target(h2::server::Builder::new(), move |_, _, mut answer| {
+        let ended = ended.clone();
+        tokio::spawn(async move {
+            let reason = poll_fn(|cx| answer.poll_reset(cx)).await;
+            ended.send(reason.ok()).unwrap();
+        });
+    })
+    .await;
+    let quick = http2_target(h2::server::Builder::new(), |_, _, answer| answer_ok(answer)).await;
+    let protocol = Protocol::Grpc;
+    let targets = vec![slow, quick];
+    let fixture = Fixture::new(Options { targets, hedging: Some(HEDGED), protocol, ..Options::default() });
+    let (mut sender, _connection) = client(fixture.address, &h2::client::Builder::new()).await;
+    for _ in 0..4 {
+        let (answer, _) = sender.send_request(get(), true).unwrap();
+        let response = answer.await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(body(response).await.unwrap(), b"hi");
+    }
+    for _ in 0..2 {
+        assert_eq!(endings.recv().await.unwrap(), Some(Reason::CANCEL));
+    }
+    fixture.until_metric("plimsoll_upstream_hedges_total{upstream=\"web\",outcome=\"won\"}", 2.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_lets_the_second_finish() {
+    let (slow, slower) = (Slow::new(Duration::from_millis(700)), Slow::new(Duration::from_secs(8)));
+    let fixture = fixture(vec![slower.address, slow.address], HEDGED);
+    let mut client = fixture.connect();
+    client.write_all(GET.as_bytes()).unwrap();
+    until(|| slow.asked(), 1);
+    let began = Instant::now();
+    fixture.server.drain(Duration::from_secs(7)).await;
+    assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
+    assert_eq!(status(&read_to_end(&mut client)), "200");
 }

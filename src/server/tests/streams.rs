@@ -20,15 +20,15 @@ use tokio::task::JoinHandle;
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\nhi";
 const INTERIM: &str = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\nConnection: close\r\n\r\n";
 
-type Ended = JoinHandle<Result<(), h2::Error>>;
+pub(super) type Ended = JoinHandle<Result<(), h2::Error>>;
 
-async fn client(address: SocketAddr, builder: &client::Builder) -> (SendRequest<Bytes>, Ended) {
+pub(super) async fn client(address: SocketAddr, builder: &client::Builder) -> (SendRequest<Bytes>, Ended) {
     let stream = TcpStream::connect(address).await.unwrap();
     let (sender, connection) = builder.handshake(stream).await.unwrap();
     (sender, tokio::spawn(connection))
 }
 
-async fn body(response: Response<RecvStream>) -> Result<Vec<u8>, h2::Error> {
+pub(super) async fn body(response: Response<RecvStream>) -> Result<Vec<u8>, h2::Error> {
     let mut body = response.into_body();
     let mut all = Vec::new();
     while let Some(data) = body.data().await {
@@ -39,7 +39,7 @@ async fn body(response: Response<RecvStream>) -> Result<Vec<u8>, h2::Error> {
     Ok(all)
 }
 
-fn get() -> Request<()> {
+pub(super) fn get() -> Request<()> {
     Request::get("http://shop/").body(()).unwrap()
 }
 
@@ -48,7 +48,7 @@ fn post() -> Request<()> {
 }
 
 /// Servers over HTTP/2, a connection each; `handle` is given every request.
-async fn http2_target<F>(builder: h2::server::Builder, handle: F) -> SocketAddr
+pub(super) async fn http2_target<F>(builder: h2::server::Builder, handle: F) -> SocketAddr
 where
     F: Fn(usize, Request<RecvStream>, h2::server::SendResponse<Bytes>) + Clone + Send + 'static,
 {
@@ -69,7 +69,7 @@ where
     address
 }
 
-fn answer_ok(mut answer: h2::server::SendResponse<Bytes>) {
+pub(super) fn answer_ok(mut answer: h2::server::SendResponse<Bytes>) {
     let mut stream = answer.send_response(Response::new(()), false).unwrap();
     stream.send_data(Bytes::from("hi"), true).unwrap();
 }
