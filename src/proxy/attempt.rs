@@ -94,6 +94,7 @@ impl<C: ClientSide> Attempt<'_, C> {
         let worker = Rc::clone(&self.request.worker);
         let fed = in_flight.target().fed;
         let before_sending = |failure| Failed::before_sending(failure, fed);
+        // Compared only; whoever else is connected to, this one is still held by who has tried it.
         let first = Arc::as_ptr(in_flight.target());
         self.slot.on_target(Some(in_flight.target()));
         let way = connecting::Way { service: self.service, slot: self.slot, fresh: self.fresh };

@@ -65,19 +65,35 @@ impl Record {
 
     /// Another request begins now.
     pub(crate) fn begin(&mut self, worker: &Worker) {
-        self.started = worker.now();
-        self.asked = self.started;
-        self.time_ms = worker.wall_ms(self.started);
-        self.id = worker.next_id();
-        self.status = 0;
-        self.bytes_out = 0;
-        self.bytes_in = 0;
-        self.upstream_us = None;
-        self.answered_us = 0;
-        self.held_us = 0;
-        self.attempts = 0;
-        self.target = None;
-        self.failure = None;
+        // By name, so that none is forgotten.
+        let Self {
+            started,
+            asked,
+            time_ms,
+            id,
+            status,
+            bytes_out,
+            bytes_in,
+            upstream_us,
+            answered_us,
+            held_us,
+            attempts,
+            target,
+            failure,
+        } = self;
+        *started = worker.now();
+        *asked = *started;
+        *time_ms = worker.wall_ms(*started);
+        *id = worker.next_id();
+        *status = 0;
+        *bytes_out = 0;
+        *bytes_in = 0;
+        *upstream_us = None;
+        *answered_us = 0;
+        *held_us = 0;
+        *attempts = 0;
+        *target = None;
+        *failure = None;
     }
 
     /// Counts the request, which is over now, and writes its line. `in_flight`: it had an upstream.

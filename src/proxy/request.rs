@@ -1,6 +1,7 @@
 //! One request: what it asks, the snapshot it lives by, and what is recorded of it.
 
 use super::body::Upload;
+use super::buffer::HEAD_KEPT;
 use super::client::Client;
 use super::failure::Failure;
 use super::record::Record;
@@ -11,7 +12,8 @@ use plimsoll_core::router::RouteIndex;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// A request under way, or one after another of a connection. Its route, and everything else in its snapshot, stay as they are until it ends.
+/// A request under way, or one after another of a connection. Its route, and everything else in its snapshot, stay as they
+/// are until it ends.
 pub(crate) struct Request {
     /// Where it runs.
     pub(crate) worker: Rc<Worker>,
@@ -43,14 +45,14 @@ enum Held {
 }
 
 impl Request {
-    /// One whose head is still to be read; then it [begins](Self::begin).
+    /// One whose first byte is there, and whose head is still to be read: then comes [`Self::head_read`].
     #[must_use]
     pub(crate) fn new(worker: &Rc<Worker>, client: &Rc<Client>) -> Self {
         Self {
             worker: Rc::clone(worker),
             client: Rc::clone(client),
             head: worker.take_request(),
-            path: worker.buffers.take_head(),
+            path: Vec::new(),
             path_is_plain: false,
             matched: 0,
             upload: Upload::default(),
@@ -61,13 +63,18 @@ impl Request {
         }
     }
 
-    /// Its head was read, or could not be. What the request before it on its connection left here is forgotten.
-    pub(crate) fn begin(&mut self) {
+    /// Its head was read, or could not be; its record has begun already. What a request before it on its connection left
+    /// here is forgotten.
+    pub(crate) fn head_read(&mut self) {
         let snapshot = self.worker.snapshot();
         let limits = &snapshot.settings.limits;
         let has_body = self.head.body != BodyLength::None;
         self.upload = Upload::new(has_body, limits.replay_body as usize, limits.request_body);
+        if self.path.capacity() == 0 {
+            self.path = self.worker.buffers.take_head();
+        }
         self.path.clear();
+        self.path_is_plain = false;
         self.matched = 0;
         self.held = Held::Snapshot(snapshot, None);
         self.in_flight = false;
@@ -147,12 +154,29 @@ impl Request {
         (self.head.capacity() + self.path.capacity()) as u64 + self.upload.taken()
     }
 
-    /// Counts and logs it. Nothing of it is left to do.
+    /// Counts and logs it. Nothing of it is left to do, and what is large of it is let go: another one of its connection may
+    /// follow much later.
     pub(crate) fn finish(&mut self) {
+        debug_assert!(!self.finished, "a request ends once");
         self.finished = true;
         self.record.bytes_in = self.upload.taken();
         let now = self.worker.now();
         self.record.finish(&self.worker, &self.client, &self.head, self.route(), self.in_flight, now);
+        self.record.target = None;
+        self.upload = Upload::default();
+        if self.head.capacity() > HEAD_KEPT {
+            self.head = RequestHead::default();
+        }
+        if self.path.capacity() > HEAD_KEPT {
+            self.path = Vec::new();
+        }
+    }
+
+    /// Lets go of the document: nobody knows when the rest of the next head comes.
+    pub(crate) fn let_go(&mut self) {
+        if let Held::Snapshot(snapshot, _) = &self.held {
+            self.held = Held::Route(None, Arc::clone(&snapshot.settings), snapshot.generation);
+        }
     }
 }
 
@@ -165,5 +189,74 @@ impl Drop for Request {
         }
         self.worker.put_request(std::mem::take(&mut self.head));
         self.worker.buffers.put_head(std::mem::take(&mut self.path));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::worker::Shared;
+    use crate::snapshot::{Listener, Snapshot};
+    use crate::telemetry::{Telemetry, TelemetryOptions};
+    use plimsoll_core::config::{AddedHeaders, Document, Http2, Limits, Timeouts};
+    use plimsoll_core::plan::{Input, Names, plan};
+    use plimsoll_core::protocol::h1::parse_request;
+    use plimsoll_core::protocol::{HeadLimits, uri};
+    use plimsoll_core::router::Router;
+
+    const WIDE: HeadLimits = HeadLimits { request_line: 50_000, headers: 50_000, count: 100 };
+
+    fn snapshot() -> Snapshot {
+        let settings = Settings {
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
+            http2: Http2::default(),
+            head_limits: WIDE,
+            headers: AddedHeaders::default(),
+            request_rate: None,
+            trusted_proxies: Vec::new(),
+        };
+        let document = Document::default();
+        let input = Input { document: &document, facts: &[], names: &Names::default(), own_ips: &[], doors: None };
+        Snapshot {
+            generation: 1,
+            router: Arc::new(Router::compile(&[]).unwrap()),
+            routes: Vec::new(),
+            services: Default::default(),
+            settings: Arc::new(settings),
+            listeners: Default::default(),
+            plan: Arc::new(plan(input)),
+        }
+    }
+
+    #[test]
+    fn the_next_request_of_a_connection_begins_anew_and_nothing_large_waits_for_it() {
+        let telemetry = Telemetry::new(TelemetryOptions::default());
+        let listener = Arc::new(Listener {
+            name: "http".into(),
+            series: telemetry.listener("http"),
+            address: "127.0.0.1:0".parse().unwrap(),
+            tls: None,
+            http2: true,
+            proxy_protocol: false,
+        });
+        let shared = Arc::new(Shared::new(Arc::new(snapshot()), telemetry, "test".into()));
+        let worker = Rc::new(Worker::new(0, 1, shared, 7));
+        let client = Rc::new(Client::new("192.0.2.7:4711".parse().unwrap(), 80, listener, false));
+        let mut request = Request::new(&worker, &client);
+        let mut ask = |path: &str| {
+            let text = format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n");
+            parse_request(text.as_bytes(), &WIDE, &mut request.head).unwrap();
+            request.head_read();
+            let before = (request.path.clone(), request.matched, request.upload.taken(), request.upload.can_repeat());
+            assert_eq!(before, (Vec::new(), 0, 0, true));
+            request.path_is_plain = uri::normalise_path(request.head.path(), &mut request.path);
+            request.matched = request.path.len();
+            request.finish();
+            (request.head.capacity(), request.path.capacity(), request.upload.can_repeat())
+        };
+        let (head, path, keeps) = ask(&format!("/{}", "a".repeat(40_000)));
+        assert!(head <= HEAD_KEPT && path <= HEAD_KEPT && !keeps, "{head}, {path}");
+        ask("/b");
     }
 }

@@ -284,10 +284,9 @@ impl Worker {
 
     /// Gives a request head back.
     #[inline]
-    pub(crate) fn put_request(&self, mut head: RequestHead) {
+    pub(crate) fn put_request(&self, head: RequestHead) {
         let mut kept = self.requests.borrow_mut();
         if kept.len() < HEADS_KEPT && head.capacity() <= super::buffer::HEAD_KEPT {
-            head.clear();
             kept.push(head);
         }
     }

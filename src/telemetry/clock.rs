@@ -19,20 +19,22 @@ pub fn now() -> Instant {
 pub fn moment() -> Moment {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `now` is a place for what is written, and nothing else is. It cannot fail: Linux always has this clock.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    debug_assert_eq!(result, 0, "the monotonic clock can be read");
     // It begins with the machine: neither part is ever negative.
     let (seconds, nanos) = (now.tv_sec.cast_unsigned(), now.tv_nsec.cast_unsigned());
     Moment::from_micros(seconds * 1_000_000 + nanos / 1000)
 }
 
-/// In tests, which can pause the clock, a number for tokio's moment.
+/// In tests, which can pause the clock, a number for tokio's moment: an hour for the first that was asked for, since another
+/// test's clock may be behind that.
 #[cfg(test)]
 #[must_use]
 pub fn moment() -> Moment {
     static BEGAN: OnceLock<Instant> = OnceLock::new();
-    let began = *BEGAN.get_or_init(now);
-    Moment::default() + Duration::from_secs(3600) + now().saturating_duration_since(began)
-        - began.saturating_duration_since(now())
+    let (now, began) = (now(), *BEGAN.get_or_init(now));
+    let hour = Moment::default() + Duration::from_secs(3600);
+    hour + now.saturating_duration_since(began) - began.saturating_duration_since(now)
 }
 
 /// Wall time in milliseconds since 1970.
@@ -51,12 +53,6 @@ pub fn steady_ms() -> u64 {
     let (began, began_ms) = BEGAN.get_or_init(|| (now(), now_ms()));
     let since = now().saturating_duration_since(*began);
     began_ms + since.as_secs() * 1000 + u64::from(since.subsec_millis())
-}
-
-/// Microseconds: a sum of nanoseconds over 20,000 requests in flight would overflow after ten days, this after 29 years.
-#[must_use]
-pub fn micros(duration: Duration) -> u64 {
-    duration.as_secs() * 1_000_000 + u64::from(duration.subsec_micros())
 }
 
 const DAYS: [&[u8; 3]; 7] = [b"Thu", b"Fri", b"Sat", b"Sun", b"Mon", b"Tue", b"Wed"];

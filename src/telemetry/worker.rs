@@ -75,6 +75,18 @@ impl WorkerTelemetry {
     pub fn request_finished(&self, record: &RequestRecord) {
         let buckets = &*self.telemetry.buckets;
         let per_route = self.telemetry.options.per_route;
+        // It leaves before it is counted: who has seen it counted will not find it in flight.
+        self.with_row(record.upstream, Kind::Upstream, |row| {
+            if let Some(ended) = record.ended {
+                Meter::leave(row, ended.micros());
+            }
+            if let Some(duration) = record.upstream_us {
+                buckets.observe(row, UPSTREAM_DURATION, duration);
+            }
+            if let Some(wait) = record.wait_us {
+                buckets.observe(row, UPSTREAM_DURATION + buckets.cells(), wait);
+            }
+        });
         self.with_row(record.route, Kind::Route, |row| {
             row.count_code(record.code);
             if per_route {
@@ -86,20 +98,6 @@ impl WorkerTelemetry {
             row.add(BYTES_OUT, record.bytes_out);
             if !per_route {
                 buckets.observe(row, SERVICE_DURATION, record.duration_us);
-            }
-        });
-        if record.ended.is_none() && record.upstream_us.is_none() && record.wait_us.is_none() {
-            return;
-        }
-        self.with_row(record.upstream, Kind::Upstream, |row| {
-            if let Some(ended) = record.ended {
-                Meter::leave(row, ended.micros());
-            }
-            if let Some(duration) = record.upstream_us {
-                buckets.observe(row, UPSTREAM_DURATION, duration);
-            }
-            if let Some(wait) = record.wait_us {
-                buckets.observe(row, UPSTREAM_DURATION + buckets.cells(), wait);
             }
         });
     }

@@ -18,7 +18,7 @@ mod message;
 mod method;
 mod proxy_header;
 pub mod put;
-mod scan;
+mod search;
 pub mod status;
 pub mod syntax;
 pub mod uri;

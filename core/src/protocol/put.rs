@@ -81,13 +81,13 @@ fn ends<const N: usize>(from: &[u8], to: &mut [u8]) -> bool {
     true
 }
 
-/// What is put somewhere, the same each time.
+/// A text that can be put more than once.
 pub trait Text {
-    /// Puts it there.
+    /// Puts it there. Each time the same: where the room was too small, it is asked again.
     fn put_to(&self, out: &mut impl Put);
 }
 
-/// Appends a text whose length is likely to be at most `bound`.
+/// Appends a text whose length is likely to be at most `bound`: so many bytes are zeroed first. A longer one is put twice.
 #[inline(always)]
 pub fn append(text: &impl Text, bound: usize, out: &mut Vec<u8>) {
     let begin = out.len();

@@ -1,6 +1,6 @@
 //! Small grammar of RFC 9110 §5 and RFC 3986 that several files need: tokens, values, lists, numbers, hosts.
 
-use super::scan::{between, find, letters};
+use super::search::{between, find, letters};
 use std::net::Ipv6Addr;
 
 /// A token (RFC 9110 §5.6.2): what methods and field names are made of.
@@ -141,6 +141,23 @@ mod tests {
             "<a>",
         ] {
             assert!(!is_host(bad.as_bytes()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_byte_that_no_host_has_is_found_at_every_place_of_every_length() {
+        for length in 1..50 {
+            assert!(is_host(&vec![b'a'; length]));
+            for place in 0..length {
+                for byte in 0..=u8::MAX {
+                    let mut host = vec![b'a'; length];
+                    host[place] = byte;
+                    let name = CLASS[usize::from(byte)] & HOST != 0;
+                    // A port of letters is none, and none at the end is one.
+                    let colon = byte == b':' && place > 0 && place + 1 == length;
+                    assert_eq!(is_host(&host), name || colon, "{byte:#x} at {place} of {length}");
+                }
+            }
         }
     }
 

@@ -112,21 +112,22 @@ async fn busy(
         }
         // What came with the last request costs no read: without this, one client's pipeline could keep the worker to itself.
         tokio::task::coop::consume_budget().await;
+        // The first one has begun with its store.
         if served > 0 {
             request.record.begin(worker);
         }
-        let read = read_head(worker, stream, slot, &mut input, &mut request.head).await;
+        let read = read_head(worker, stream, slot, &mut input, &mut request).await;
         let keep = match read {
             Read::Head { late } => {
                 if late {
                     request.record.asked = worker.now();
                 }
-                request.begin();
+                request.head_read();
                 one(worker, stream, slot, &mut input, &mut request).await
             }
             Read::Closed => false,
             Read::Failed(failure) => {
-                request.begin();
+                request.head_read();
                 refuse(worker, stream, slot, &mut request, failure, false).await;
                 linger(worker, stream, slot).await;
                 false
@@ -159,18 +160,19 @@ async fn read_head(
     stream: &mut Stream,
     slot: &Slot,
     input: &mut Option<Buffer>,
-    head: &mut RequestHead,
+    request: &mut Request,
 ) -> Read {
     let Some(buffer) = input.as_mut() else { return Read::Closed };
     let snapshot = worker.snapshot();
     let limits = &snapshot.settings.head_limits;
-    let whole = parse_request(buffer.data(), limits, head);
+    let whole = parse_request(buffer.data(), limits, &mut request.head);
     if let Ok(Some(end)) = whole {
         used(worker, input, end);
         return Read::Head { late: false };
     }
     drop(snapshot);
-    Box::pin(read_slow_head(worker, stream, slot, input, head)).await
+    request.let_go();
+    Box::pin(read_slow_head(worker, stream, slot, input, &mut request.head)).await
 }
 
 /// Takes bytes off the input, and gives its buffer back when nothing is left in it.
@@ -193,8 +195,10 @@ async fn read_slow_head(
     head: &mut RequestHead,
 ) -> Read {
     let mut scan = HeadScan::new();
-    let snapshot = worker.snapshot();
-    let limits = snapshot.settings.head_limits;
+    let (limits, patience) = {
+        let snapshot = worker.snapshot();
+        (snapshot.settings.head_limits, snapshot.settings.timeouts.client_header)
+    };
     let mut partial = Vec::new();
     let mut armed = false;
     loop {
@@ -218,7 +222,7 @@ async fn read_slow_head(
         }
         if !armed {
             armed = true;
-            slot.arm(snapshot.settings.timeouts.client_header);
+            slot.arm(patience);
         }
         partial.clear();
         partial.extend_from_slice(buffer.data());

@@ -73,7 +73,8 @@ fn head_bytes(request: &Request, head: &ResponseHead, framing: BodyLength, keep:
     let mut added = [0; answer::ADDED_MAX];
     let mut room = Room::new(&mut added);
     answer::added(request, &mut room);
-    let length = room.written().unwrap_or_default();
+    let length = room.written();
+    debug_assert!(length.is_some(), "there is room for all that is added");
     let mut out = worker.buffers.take_head();
     worker.with_date(|date| {
         let forward = ForwardResponse {
@@ -82,7 +83,7 @@ fn head_bytes(request: &Request, head: &ResponseHead, framing: BodyLength, keep:
             body: framing,
             upgrade: head.status == 101,
             te_trailers: request.head.te_trailers,
-            added: added.get(..length).unwrap_or_default(),
+            added: added.get(..length.unwrap_or_default()).unwrap_or_default(),
             date: head.known(Known::Date).is_none().then_some(date),
         };
         write_response(head, &forward, &mut out);

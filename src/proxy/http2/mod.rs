@@ -234,7 +234,7 @@ async fn handle(
     let limits = worker.snapshot().settings.head_limits;
     let read = head::read(&parts, body.is_end_stream(), &limits, &mut request.head);
     drop(parts);
-    request.begin();
+    request.head_read();
     let mut side = Http2Side::new(worker, body, STREAM_WINDOW, answer);
     let routed = match read {
         Ok(()) => route::find(&mut request),

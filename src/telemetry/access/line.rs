@@ -55,7 +55,7 @@ impl LineWriter {
         }
     }
 
-    /// Puts a line into the ring that may be longer than there is room.
+    /// Puts a line into the ring that is longer than there is room, or in the format that is not asked for to be quick.
     #[inline(never)]
     fn push_long(&self, line: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) -> Pushed {
         line.clear();

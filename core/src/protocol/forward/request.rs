@@ -48,8 +48,11 @@ pub struct ForwardRequest<'a> {
 
 /// Appends the head of an HTTP/1.1 request to `out`.
 pub fn write_request(head: &RequestHead, f: &ForwardRequest<'_>, out: &mut Vec<u8>) {
-    let own = f.client_lines.len() + f.forwarded_host.len() + f.forwarded_path.len() + f.via.map_or(0, <[u8]>::len);
-    let bound = head.store.bytes.len() + f.path.len() + f.host.len() + own + 192;
+    // The names of the lines that nearly all have, and the id.
+    const NAMES: usize = 192;
+    let values = [f.path, f.host, f.client_lines, f.forwarded_host, f.forwarded_path];
+    let values = values.iter().chain(&f.via).chain(&f.prefix).map(|value| value.len()).sum::<usize>();
+    let bound = head.store.bytes.len() + values + NAMES;
     put::append(&Written(head, f), bound, out);
 }
 

@@ -26,7 +26,9 @@ pub struct ForwardResponse<'a> {
 /// Appends the head of an HTTP/1.1 response to `out`; also of an interim one (1xx), which says nothing of lengths and
 /// connections.
 pub fn write_response(head: &ResponseHead, f: &ForwardResponse<'_>, out: &mut Vec<u8>) {
-    put::append(&Written(head, f), head.store.bytes.len() + f.added.len() + 160, out);
+    // The date, and what may be said of length and connection.
+    const OWN: usize = 160;
+    put::append(&Written(head, f), head.store.bytes.len() + f.added.len() + OWN, out);
 }
 
 /// A head, and what is made of it.

@@ -4,7 +4,7 @@
 //! allow is an error at once: LF without CR, CR without LF, folded lines, space before a colon, control characters.
 
 use crate::protocol::message::HEAD_BYTES_MAX;
-use crate::protocol::scan::{find, letters};
+use crate::protocol::search::{find, letters};
 use crate::protocol::{HeadError, Version, syntax};
 use wide::u8x16;
 

@@ -2,7 +2,7 @@
 
 use super::store::{Span, Store};
 use crate::protocol::message::HEAD_BYTES_MAX;
-use crate::protocol::scan::find;
+use crate::protocol::search::find;
 use crate::protocol::{BodyLength, HeadError, HeadLimits, Known, Method, Version, syntax};
 use wide::u8x16;
 

@@ -1,6 +1,6 @@
 //! Hosts and their ports.
 
-use crate::protocol::scan::find;
+use crate::protocol::search::find;
 use crate::protocol::syntax;
 use wide::u8x16;
 

@@ -1,6 +1,6 @@
 //! Paths for matching, and escaped for sending.
 
-use crate::protocol::scan::{between, find, letters};
+use crate::protocol::search::{between, find, letters};
 use wide::u8x16;
 
 /// Normalises a path: percent-encoded bytes are decoded unless they are reserved (those get upper-case digits), `.` and
@@ -33,6 +33,8 @@ pub fn normalise_path(path: &[u8], out: &mut Vec<u8>) -> bool {
 /// Whether it is but letters, digits and `-._/`, and nothing of it is to be resolved or merged: so are most paths.
 #[inline]
 fn is_simple(path: &[u8]) -> bool {
+    // Whether the chunk before ended with a slash. The last chunk begins with bytes that were looked at: what this says of
+    // the first one of those is not asked.
     let mut after_slash = 0;
     let end = find(path, 0, |chunk| {
         let slashes = chunk.simd_eq(u8x16::splat(b'/')).to_bitmask();
@@ -188,6 +190,21 @@ mod tests {
         check("/a/%2e", "/a/");
         check("*", "*");
         check("", "");
+    }
+
+    #[test]
+    fn what_is_to_be_resolved_or_escaped_is_found_at_every_place_of_every_length() {
+        let mut out = Vec::new();
+        for length in 1..50 {
+            for place in 0..length {
+                for odd in ["//", "/.", "/./", "/../", "/..", "%2e", "%", "é", "\u{1}", " ", "\\", "~", "{"] {
+                    let path = format!("/{}{odd}{}", "a".repeat(place), "b".repeat(length - place));
+                    let plain = normalise_path(path.as_bytes(), &mut out);
+                    assert_eq!(out, slow(path.as_bytes()), "{path}");
+                    assert_eq!(plain, is_plain(&out), "{path}");
+                }
+            }
+        }
     }
 
     /// Kong's loop, word for word.

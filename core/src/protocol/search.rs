@@ -4,7 +4,9 @@ use wide::u8x16;
 
 const WIDTH: usize = 16;
 
-/// The place of the first byte from `at` on that `wanted` has a bit for, lowest first; the bytes' end if there is none.
+/// The place of the first byte from `at` on that `wanted` has a bit for, lowest first; the bytes' end if there is none. `at` is
+/// not beyond that. `wanted` is given one chunk after the other; the last one begins with bytes of the one before, unless all
+/// bytes together are fewer than a chunk.
 #[inline(always)]
 pub(super) fn find(bytes: &[u8], mut at: usize, mut wanted: impl FnMut(u8x16) -> u32) -> usize {
     while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<WIDTH>) {
