@@ -297,6 +297,7 @@ fn act_of_containers(random: &mut Rng, who: u8, pause_ms: u64) -> Act {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::SEED;
     use std::collections::HashSet;
     use std::mem::discriminant;
 
@@ -331,6 +332,19 @@ mod tests {
         assert!(processes.is_subset(&containers));
         let kinds: HashSet<_> = (0..5000).map(|number| Request::of(5, number).kind).collect();
         assert_eq!(kinds.len(), MIX.len());
+    }
+
+    #[test]
+    fn the_seed_of_every_day_does_everything_to_the_gateway_within_its_first_steps() {
+        for runtime in [Runtime::Processes, Runtime::Containers] {
+            let to_the_gateway = steps(SEED, runtime).take(21).filter(|step| {
+                let is_change = matches!(step.act, Act::HandOver { .. } | Act::HandOverFails { .. });
+                let is_fault = matches!(step.act, Act::Names { .. } | Act::DiskFull { .. } | Act::LogStuck { .. });
+                is_change || is_fault || matches!(step.act, Act::Descriptors { .. })
+            });
+            let kinds: HashSet<_> = to_the_gateway.map(|step| discriminant(&step.act)).collect();
+            assert_eq!(kinds.len(), 6, "{runtime:?}: find another seed");
+        }
     }
 
     #[test]
