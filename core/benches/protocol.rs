@@ -59,7 +59,7 @@ fn response(bytes: &[u8], head: &mut ResponseHead, out: &mut Vec<u8>) {
         body: head.body,
         upgrade: false,
         te_trailers: false,
-        added: b"Via: 1.1 plimsoll\r\nX-Kong-Request-Id: 0123456789abcdef0123456789abcdef\r\n",
+        added: b"Via: 1.1 plimsoll\r\nX-Kong-Request-Id: 0123456789abcdef0123456789abcdef\r\n".as_slice(),
         date: Some(b"Date: Tue, 03 Nov 2026 10:00:00 GMT\r\n"),
     };
     out.clear();

@@ -43,7 +43,7 @@ fuzz_target!(|bytes: &[u8]| {
             body: head.body,
             upgrade: head.upgrade,
             te_trailers: true,
-            added: b"Via: 1.1 plimsoll\r\n",
+            added: b"Via: 1.1 plimsoll\r\n".as_slice(),
             date: Some(b"Date: now\r\n"),
         };
         let mut out = Vec::new();

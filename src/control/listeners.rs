@@ -3,7 +3,7 @@
 use super::error::ApplyError;
 use super::limits;
 use crate::handover::HandedListener;
-use crate::server::{Listening, Server, SocketId};
+use crate::server::{Listening, Server, SocketId, socket_id};
 use crate::telemetry::clock;
 use plimsoll_core::config::{Document, Listener, ListenerTls, TlsVersion, covers};
 use plimsoll_core::plan::Plan;
@@ -191,7 +191,7 @@ impl Bound {
         let now = std::mem::replace(&mut self.places, before);
         for place in &now {
             if !self.places.iter().any(|before| before.listening.key == place.listening.key) {
-                self.server.close(place.listening.key);
+                self.server.close(place.listening.key, false);
                 self.closed.push((clock::now(), place.listening.ids.clone()));
             }
         }
@@ -201,10 +201,15 @@ impl Bound {
 
     /// Closes what no listener wants.
     pub(super) fn close_unwanted(&mut self) {
-        let (server, closed) = (&self.server, &mut self.closed);
+        let (server, given, closed) = (&self.server, &self.given, &mut self.closed);
+        let is_given = |place: &Place| {
+            let mut ids = given.values().flatten().filter_map(|socket| socket_id(socket).ok());
+            ids.any(|id| place.listening.ids.contains(&id))
+        };
         self.places.retain(|place| {
             if place.name.is_none() {
-                server.close(place.listening.key);
+                // Whoever bound it may want it again.
+                server.close(place.listening.key, !is_given(place));
                 closed.push((clock::now(), place.listening.ids.clone()));
             }
             place.name.is_some()

@@ -2,9 +2,8 @@
 
 use super::failure::{Failure, Fault};
 use super::request::Request;
-use plimsoll_core::config::AddedHeaders;
 use plimsoll_core::protocol::answer::{error_body, negotiate};
-use plimsoll_core::protocol::put::Put;
+use plimsoll_core::protocol::put::{Put, Text};
 use plimsoll_core::protocol::status::reason_phrase;
 use plimsoll_core::protocol::{Known, Method, RequestHead, Version, grpc, uri};
 
@@ -142,31 +141,30 @@ fn push_name(name: &str, out: &mut Vec<u8>) {
     }
 }
 
-/// The length of what [`added`] puts, at the most.
-pub(crate) const ADDED_MAX: usize = 192;
+/// The lines that the gateway adds to a target's answer.
+pub(crate) struct Added<'a>(pub(crate) &'a Request);
 
-/// Puts the lines that the gateway adds to a target's answer.
-pub(crate) fn added(request: &Request, out: &mut impl Put) {
-    let record = &request.record;
-    let upstream = record.upstream_us.unwrap_or_default();
-    put_added(request.settings().headers, (upstream, record.answered_us), &record.id, out);
-}
-
-fn put_added(headers: AddedHeaders, (upstream, answered): (u64, u64), id: &[u8; 32], out: &mut impl Put) {
-    if headers.via {
-        out.put(b"Via: 1.1 plimsoll\r\n");
-    }
-    if headers.latency {
-        out.put(b"X-Kong-Upstream-Latency: ");
-        put_millis(upstream, out);
-        out.put(b"\r\nX-Kong-Proxy-Latency: ");
-        put_millis(answered.saturating_sub(upstream), out);
-        out.put(b"\r\n");
-    }
-    if headers.request_id {
-        out.put(b"X-Kong-Request-Id: ");
-        out.put(id);
-        out.put(b"\r\n");
+impl Text for Added<'_> {
+    #[inline(always)]
+    fn put_to(&self, out: &mut impl Put) {
+        let Self(request) = *self;
+        let (record, headers) = (&request.record, request.settings().headers);
+        if headers.via {
+            out.put(b"Via: 1.1 plimsoll\r\n");
+        }
+        if headers.latency {
+            let upstream = record.upstream_us.unwrap_or_default();
+            out.put(b"X-Kong-Upstream-Latency: ");
+            put_millis(upstream, out);
+            out.put(b"\r\nX-Kong-Proxy-Latency: ");
+            put_millis(record.answered_us.saturating_sub(upstream), out);
+            out.put(b"\r\n");
+        }
+        if headers.request_id {
+            out.put(b"X-Kong-Request-Id: ");
+            out.put(&record.id);
+            out.put(b"\r\n");
+        }
     }
 }
 
@@ -174,20 +172,5 @@ fn put_millis(micros: u64, out: &mut impl Put) {
     match micros / 1000 {
         0 => out.put(b"0"),
         millis => out.put(itoa::Buffer::new().format(millis).as_bytes()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_lines_that_are_added_have_room_at_their_longest() {
-        let headers = AddedHeaders { server: true, via: true, latency: true, request_id: true };
-        for times in [(u64::MAX, 0), (0, u64::MAX), (u64::MAX / 2, u64::MAX)] {
-            let mut lines = Vec::new();
-            put_added(headers, times, &[b'0'; 32], &mut lines);
-            assert!(lines.len() <= ADDED_MAX, "{}", lines.len());
-        }
     }
 }

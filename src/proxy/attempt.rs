@@ -10,7 +10,7 @@ use super::slots::{Interrupt, Slot};
 use super::worker::Worker;
 use crate::snapshot::Service;
 use plimsoll_core::health::Outcome;
-use plimsoll_core::model::Moment;
+use plimsoll_core::model::{Causes, Moment};
 use plimsoll_core::protocol::ResponseHead;
 use plimsoll_core::upstream::{InFlight, Target};
 use smallvec::SmallVec;
@@ -118,7 +118,7 @@ impl<C: ClientSide> Attempt<'_, C> {
         }
         match poll_fn(|cx| self.poll_exchange(cx, &worker, &mut exchange, &mut head, &mut wait)).await {
             Ok(()) => {
-                report(&worker, self.service, in_flight.target(), Some(Outcome::Status(head.status)), None);
+                worker.telemetry.attempt(worker.target_series(in_flight.target()), None);
                 Ok(Answered { head, exchange, in_flight, read_timeout: self.service.read_timeout, profile })
             }
             Err(failure) => {
@@ -166,7 +166,7 @@ impl<C: ClientSide> Attempt<'_, C> {
     /// The target's answer has begun.
     pub(super) fn answered(&self, worker: &Worker, running: Running) -> Answered {
         let Running { exchange, in_flight, profile, head, wait: _ } = running;
-        report(worker, self.service, in_flight.target(), Some(Outcome::Status(head.status)), None);
+        worker.telemetry.attempt(worker.target_series(in_flight.target()), None);
         Answered { head, exchange, in_flight, read_timeout: self.service.read_timeout, profile }
     }
 
@@ -287,6 +287,7 @@ impl<C: ClientSide> Attempt<'_, C> {
             Interrupt::TimedOut => Failure::WriteTimeout,
             Interrupt::RequestTimedOut => Failure::RequestTimeout,
             Interrupt::GivenUp => Failure::TargetGone,
+            Interrupt::Overloaded => Failure::Overloaded,
             Interrupt::Drained => Failure::Drained,
         }
     }
@@ -313,15 +314,42 @@ impl Wait {
     }
 }
 
-/// Tells everyone who counts how an attempt went.
-pub(crate) fn report(
-    worker: &Worker,
-    service: &Service,
-    target: &Arc<Target>,
-    outcome: Option<Outcome>,
-    failure: Option<&'static str>,
-) {
-    worker.telemetry.attempt(worker.target_series(target), failure);
+/// Tells who judges targets how an answer went on that had begun with this status: to its end, unless it `failed`.
+#[inline]
+pub(crate) fn judge_answer(request: &Request, target: &Arc<Target>, status: u16, failed: Option<&Failure>) {
+    let Some(service) = request.service() else { return };
+    match failed {
+        Some(failure) if failure.breaks_answer() => {
+            let worker = &request.worker;
+            worker.telemetry.answer_broke(worker.target_series(target), failure.row().label);
+            target.record_failure(worker.now());
+            // What the runtime has taken out is no longer judged.
+            if !target.causes().intersects(Causes::CUT_OFF) {
+                judge(service, target, outcome(failure));
+            }
+        }
+        _ => judge(service, target, Some(Outcome::Status(status))),
+    }
+}
+
+/// Tells everyone who counts that an attempt failed.
+pub(crate) fn report_failure(worker: &Worker, service: &Service, target: &Arc<Target>, failure: &Failure) {
+    target.record_failure(worker.now());
+    worker.telemetry.attempt(worker.target_series(target), Some(failure.row().label));
+    judge(service, target, outcome(failure));
+}
+
+const fn outcome(failure: &Failure) -> Option<Outcome> {
+    match failure {
+        Failure::ConnectTimeout | Failure::ReadTimeout | Failure::WriteTimeout => Some(Outcome::Timeout),
+        // The runtime said so: no verdict on its health.
+        Failure::TargetGone => None,
+        _ => Some(Outcome::TcpFailure),
+    }
+}
+
+/// For passive checks and `outlier`.
+fn judge(service: &Service, target: &Target, outcome: Option<Outcome>) {
     let Some(outcome) = outcome else { return };
     let pool = service.upstream.pool();
     let judged = pool.passive().is_some_and(|rules| target.report(rules, outcome).is_some());
@@ -330,16 +358,4 @@ pub(crate) fn report(
     if judged || failing {
         service.upstream.changed();
     }
-}
-
-/// Tells everyone who counts that an attempt failed.
-pub(crate) fn report_failure(worker: &Worker, service: &Service, target: &Arc<Target>, failure: &Failure) {
-    target.record_failure(worker.now());
-    let outcome = match failure {
-        Failure::ConnectTimeout | Failure::ReadTimeout | Failure::WriteTimeout => Some(Outcome::Timeout),
-        // The runtime said so: no verdict on its health.
-        Failure::TargetGone => None,
-        _ => Some(Outcome::TcpFailure),
-    };
-    report(worker, service, target, outcome, Some(failure.row().label));
 }

@@ -14,9 +14,27 @@ use crate::snapshot::Service;
 use plimsoll_core::model::Moment;
 use plimsoll_core::upstream::{Acquired, Ask, InFlight};
 use std::future::poll_fn;
+use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
+
+/// The service that an attempt is made for: nearly always that of the request's own document, and nobody counts who uses it.
+enum Serving<'a> {
+    Own(&'a Arc<Service>),
+    Current(Arc<Service>),
+}
+
+impl Deref for Serving<'_> {
+    type Target = Arc<Service>;
+
+    fn deref(&self) -> &Arc<Service> {
+        match self {
+            Self::Own(service) => service,
+            Self::Current(service) => service,
+        }
+    }
+}
 
 /// What a request's attempts so far have come to.
 #[derive(Default)]
@@ -34,9 +52,9 @@ impl Tries {
         if !matches!(failure, Failure::AnswerCut | Failure::BadResponse(_)) || request.record.status == 101 {
             return false;
         }
-        let (Some(target), Ok((service, _))) = (request.record.target.clone(), current_service(request, true)) else {
-            return false;
-        };
+        let held = request.held();
+        let Ok((service, _)) = current_service(request, held.service(), true) else { return false };
+        let Some(target) = request.record.target.clone() else { return false };
         let failed = Failed { failure: Failure::Closed, never_acknowledged: false, stale: false, fed: target.fed };
         let allowed = self.repeats.allow(request, &service, &failed, request.worker.now());
         if allowed {
@@ -66,11 +84,13 @@ pub(crate) async fn attempts<C: ClientSide>(
     } else {
         still_wanted(&worker, client, slot).await?;
     }
+    let held = request.held();
+    let own = held.service();
     loop {
-        let (service, in_flight, began) = match ask(request, tried, request.record.attempts > 0)? {
+        let (service, in_flight, began) = match ask(request, own, tried, request.record.attempts > 0)? {
             // Nearly always, and without a future.
             Asked::Picked(picked) => picked,
-            asked => ask_until_picked(asked, request, client, slot, hold, tried).await?,
+            asked => ask_until_picked(asked, own, request, client, slot, (&mut *hold, &mut *tried)).await?,
         };
         let mut hedge = None;
         if request.record.attempts == 0 {
@@ -130,25 +150,25 @@ async fn still_wanted<C: ClientSide>(worker: &Worker, client: &mut C, slot: &Slo
 }
 
 /// A target for an attempt, the service that it is made for, and when it begins.
-type Picked = (Arc<Service>, InFlight, Moment);
+type Picked<'a> = (Serving<'a>, InFlight, Moment);
 
 /// What asking for a target came to.
-enum Asked {
-    Picked(Picked),
+enum Asked<'a> {
+    Picked(Picked<'a>),
     /// The pool is of a newer document, in which the service may be another one: ask again.
     Newer,
     /// Ask again when the pool has changed since this version, or after a moment.
-    Tried(Arc<Service>, u64),
+    Tried(Serving<'a>, u64),
     /// Ask again when there is something to pick.
-    Hold(Arc<Service>),
+    Hold(Serving<'a>),
     /// All targets are full: wait for a slot of one.
-    Queue(Arc<Service>),
+    Queue(Serving<'a>),
 }
 
 /// Asks for a target. `again`: it is not the request's first look.
 #[inline]
-fn ask(request: &Request, tried: &Tried, again: bool) -> Result<Asked, Failure> {
-    let (service, generation) = current_service(request, again)?;
+fn ask<'a>(request: &Request, own: Option<&'a Arc<Service>>, tried: &Tried, again: bool) -> Result<Asked<'a>, Failure> {
+    let (service, generation) = current_service(request, own, again)?;
     if service.unresolved {
         return Err(Failure::NameNotResolved);
     }
@@ -171,14 +191,14 @@ fn ask(request: &Request, tried: &Tried, again: bool) -> Result<Asked, Failure> 
 }
 
 /// Waits and asks again until a target is picked.
-async fn ask_until_picked<C: ClientSide>(
-    mut asked: Asked,
+async fn ask_until_picked<'a, C: ClientSide>(
+    mut asked: Asked<'a>,
+    own: Option<&'a Arc<Service>>,
     request: &mut Request,
     client: &mut C,
     slot: &Slot,
-    hold: &mut Hold,
-    tried: &mut Tried,
-) -> Result<Picked, Failure> {
+    (hold, tried): (&mut Hold, &mut Tried),
+) -> Result<Picked<'a>, Failure> {
     let mut queue = Queue::default();
     loop {
         match asked {
@@ -191,31 +211,35 @@ async fn ask_until_picked<C: ClientSide>(
             Asked::Hold(service) => hold.wait(request, &service.upstream, client, slot).await?,
             Asked::Queue(service) => {
                 if let Some(in_flight) = queue.wait(request, &service.upstream, tried, client, slot).await? {
-                    let (current, generation) = current_service(request, true)?;
+                    let (current, generation) = current_service(request, own, true)?;
                     if Arc::ptr_eq(&current.upstream, &service.upstream) && in_flight.generation() <= generation {
                         return Ok((current, in_flight, request.worker.now()));
                     }
                 }
             }
         }
-        asked = ask(request, tried, true)?;
+        asked = ask(request, own, tried, true)?;
     }
 }
 
 /// The request's service, and the generation of the snapshot that it is of. Where that document may not be the one any more
 /// that the pool was made for (`again`: this is not its first look), its namesake in the present one: protocol, TLS, Host
 /// and timeouts must fit the targets that the pool has now.
-fn current_service(request: &Request, again: bool) -> Result<(Arc<Service>, u64), Failure> {
-    let own = request.service().ok_or(Failure::NoService)?;
+fn current_service<'a>(
+    request: &Request,
+    own: Option<&'a Arc<Service>>,
+    again: bool,
+) -> Result<(Serving<'a>, u64), Failure> {
+    let own = own.ok_or(Failure::NoService)?;
     let generation = request.generation();
     if !again {
-        return Ok((Arc::clone(own), generation));
+        return Ok((Serving::Own(own), generation));
     }
     let current = request.worker.snapshot();
     match current.services.get(&own.name) {
-        Some(service) => Ok((Arc::clone(service), current.generation)),
+        Some(service) => Ok((Serving::Current(Arc::clone(service)), current.generation)),
         // The document has it no longer, but its pool is still what it was.
-        None if own.upstream.pool().generation() <= generation => Ok((Arc::clone(own), generation)),
+        None if own.upstream.pool().generation() <= generation => Ok((Serving::Own(own), generation)),
         None => Err(Failure::NoTarget),
     }
 }

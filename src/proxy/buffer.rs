@@ -1,4 +1,9 @@
 //! Buffers of a worker, pooled. An idle connection holds none.
+//!
+//! What is lent is held to the worker's share of `limits.buffered_bytes`: the more of it is lent, the less is read at once.
+//! Past half of it no long buffers and no pipes are lent, past three quarters small ones only, so that clients who do not
+//! read must be a great many to take what others need. Past all of it new requests are shed, and who has kept the same
+//! bytes waiting for long is cut.
 
 use super::pipe::Pipes;
 use std::cell::{Cell, RefCell};
@@ -16,6 +21,8 @@ const BACK_ROOM: usize = 8;
 const READ: usize = 64 << 10;
 /// What one read takes at the most in long bodies: a system call for each 64 KiB cost 20 % more.
 const LONG_READ: usize = 256 << 10;
+/// What one read of a body takes at the most where much is lent.
+const SMALL_READ: usize = 8 << 10;
 /// Buffers that a worker keeps of each kind.
 const KEPT: usize = 64;
 const KEPT_LONG: usize = 16;
@@ -86,10 +93,15 @@ impl Buffer {
         self.start == self.end
     }
 
-    /// Whether it is of the large kind.
+    /// What one read into it takes at the most.
+    fn reads(&self) -> usize {
+        self.bytes.len() - FRONT_ROOM - BACK_ROOM
+    }
+
+    /// Bytes of memory that it takes.
     #[must_use]
-    pub(crate) fn is_long(&self) -> bool {
-        self.bytes.len() > FRONT_ROOM + READ + BACK_ROOM
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.len()
     }
 
     /// Whether a read could add to it.
@@ -179,20 +191,69 @@ impl Buffer {
     }
 }
 
+/// Whether half of what may be lent is.
+#[inline]
+pub(super) fn are_scarce(lent: &Cell<usize>, share: &Cell<usize>) -> bool {
+    lent.get() > share.get() / 2
+}
+
 /// The buffers that a worker keeps.
-#[derive(Default)]
 pub(crate) struct Buffers {
     short: RefCell<Vec<Buffer>>,
     long: RefCell<Vec<Buffer>>,
+    small: RefCell<Vec<Buffer>>,
     heads: RefCell<Vec<Vec<u8>>>,
     lent: Rc<Cell<usize>>,
+    /// Bytes of heads that are not there as a whole.
+    heads_begun: Rc<Cell<usize>>,
+    /// Bytes that may be lent.
+    share: Rc<Cell<usize>>,
+}
+
+impl Default for Buffers {
+    fn default() -> Self {
+        Self {
+            short: RefCell::default(),
+            long: RefCell::default(),
+            small: RefCell::default(),
+            heads: RefCell::default(),
+            lent: Rc::default(),
+            heads_begun: Rc::default(),
+            share: Rc::new(Cell::new(usize::MAX)),
+        }
+    }
 }
 
 impl Buffers {
     /// Pipes whose bytes count as lent, too.
     #[must_use]
     pub(crate) fn pipes(&self) -> Pipes {
-        Pipes::new(Rc::clone(&self.lent))
+        Pipes::new(Rc::clone(&self.lent), Rc::clone(&self.share))
+    }
+
+    /// Sets how many bytes may be lent.
+    pub(crate) fn set_share(&self, bytes: usize) {
+        self.share.set(bytes);
+    }
+
+    /// Whether more is lent than may be.
+    #[inline]
+    #[must_use]
+    pub(crate) fn are_used_up(&self) -> bool {
+        self.lent.get() > self.share.get()
+    }
+
+    /// Whether half of what may be lent is.
+    #[inline]
+    #[must_use]
+    pub(crate) fn are_scarce(&self) -> bool {
+        are_scarce(&self.lent, &self.share)
+    }
+
+    /// Whether three quarters of what may be lent are.
+    #[inline]
+    fn are_short(&self) -> bool {
+        self.lent.get() > self.share.get() / 4 * 3
     }
 
     /// An empty buffer.
@@ -213,7 +274,12 @@ impl Buffers {
     pub(crate) fn put(&self, mut buffer: Buffer) {
         buffer.clear();
         buffer.returned();
-        let (pool, kept) = if buffer.is_long() { (&self.long, KEPT_LONG) } else { (&self.short, KEPT) };
+        let (pool, kept) = match buffer.reads() {
+            READ => (&self.short, KEPT),
+            LONG_READ => (&self.long, KEPT_LONG),
+            SMALL_READ => (&self.small, KEPT),
+            _ => return,
+        };
         let mut pool = pool.borrow_mut();
         if pool.len() < kept {
             pool.push(buffer);
@@ -224,13 +290,41 @@ impl Buffers {
     pub(crate) fn clear(&self) {
         self.short.take();
         self.long.take();
+        self.small.take();
         self.heads.take();
+    }
+
+    /// What a buffer holds, in one that is no larger than it must be.
+    #[must_use]
+    pub(crate) fn fitted(&self, buffer: Buffer) -> Buffer {
+        if !buffer.is_sparse() {
+            return buffer;
+        }
+        let mut fitted = Buffer::new(buffer.len(), &self.lent).lent();
+        let fits = fitted.append(buffer.data());
+        debug_assert!(fits, "it was made for that");
+        self.put(buffer);
+        fitted
     }
 
     /// Counts bytes that lie elsewhere among the lent ones, while [`Window::fill`] says so.
     #[must_use]
     pub(crate) fn window(&self, size: usize) -> Window {
         Window { size, filled: Cell::new(false), lent: Rc::clone(&self.lent) }
+    }
+
+    /// Counts what is there of a head, among the lent bytes too. `None`: heads take a quarter of what may be lent already,
+    /// and must not take from others what a request needs that is there as a whole.
+    pub(crate) fn head_begun(&self, size: usize) -> Option<[Window; 2]> {
+        if self.are_used_up() || self.heads_begun.get() + size > self.share.get() / 4 {
+            return None;
+        }
+        let windows = [&self.lent, &self.heads_begun].map(|counter| {
+            let window = Window { size, filled: Cell::new(false), lent: Rc::clone(counter) };
+            window.fill(true);
+            window
+        });
+        Some(windows)
     }
 
     /// Bytes of the buffers that are lent at this moment.
@@ -271,25 +365,53 @@ impl Buffers {
         cx: &mut Context<'_>,
         stream: &mut S,
     ) -> Poll<io::Result<Option<Buffer>>> {
-        let mut short = self.short.borrow_mut();
-        if short.is_empty() {
-            short.push(Buffer::new(READ, &self.lent));
+        self.poll_take_of(&self.short, READ, cx, stream)
+    }
+
+    #[inline]
+    fn poll_take_of<S: AsyncRead + Unpin>(
+        &self,
+        pool: &RefCell<Vec<Buffer>>,
+        read: usize,
+        cx: &mut Context<'_>,
+        stream: &mut S,
+    ) -> Poll<io::Result<Option<Buffer>>> {
+        let mut pool = pool.borrow_mut();
+        if pool.is_empty() {
+            pool.push(Buffer::new(read, &self.lent));
         }
         // Read where it lies: most looks find nothing, and then nothing is moved.
-        let Some(buffer) = short.last_mut() else { return Poll::Ready(Ok(None)) };
+        let Some(buffer) = pool.last_mut() else { return Poll::Ready(Ok(None)) };
         match ready!(buffer.poll_read(cx, stream)) {
             Ok(0) => Poll::Ready(Ok(None)),
-            Ok(_) => Poll::Ready(Ok(short.pop().map(Buffer::lent))),
+            Ok(_) => Poll::Ready(Ok(pool.pop().map(Buffer::lent))),
             Err(error) => Poll::Ready(Err(error)),
         }
     }
 
-    /// As [`Self::poll_take`], with a large buffer that is filled until nothing more is there.
+    /// As [`Self::poll_try_take`], for a part of a body, of which as much is taken as others leave.
+    #[inline]
+    pub(crate) fn poll_try_take_body<S: AsyncRead + Unpin>(
+        &self,
+        cx: &mut Context<'_>,
+        stream: &mut S,
+    ) -> Poll<io::Result<Option<Buffer>>> {
+        if self.are_short() {
+            return self.poll_take_of(&self.small, SMALL_READ, cx, stream);
+        }
+        self.poll_try_take(cx, stream)
+    }
+
+    /// As [`Self::poll_try_take_body`], where an error is the same as the end of the stream. What is there is taken at once
+    /// if it is not too much for others.
     pub(crate) fn poll_take_long<S: AsyncRead + Unpin>(
         &self,
         cx: &mut Context<'_>,
         stream: &mut S,
     ) -> Poll<Option<Buffer>> {
+        if self.are_scarce() {
+            return self.poll_try_take_body(cx, stream).map(|taken| taken.ok().flatten());
+        }
         let mut buffer = self.take_long();
         while buffer.has_space() {
             match buffer.poll_read(cx, stream) {
@@ -338,6 +460,7 @@ impl Drop for Window {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::future::poll_fn;
 
     #[test]
     fn heads_and_chunk_frames_fit_around_what_was_read() {
@@ -359,8 +482,56 @@ mod tests {
         drop(second);
         buffers.put(first);
         assert_eq!(buffers.lent(), 0);
-        assert!(!buffers.take().is_long());
+        assert_eq!(buffers.take().reads(), READ);
         assert_eq!(buffers.lent(), 0);
+    }
+
+    #[tokio::test]
+    async fn the_more_is_lent_the_less_is_read_at_once() {
+        let buffers = Buffers::default();
+        buffers.set_share(4 * LONG_READ);
+        let pipes = buffers.pipes();
+        let mut held = Vec::new();
+        let take = async || {
+            let mut stream = &[b'x'; LONG_READ][..];
+            poll_fn(|cx| buffers.poll_take_long(cx, &mut stream)).await.expect("a buffer")
+        };
+        let mut sizes = Vec::new();
+        while !buffers.are_used_up() {
+            let buffer = take().await;
+            sizes.push(buffer.len());
+            held.push(buffer);
+            assert_eq!(pipes.are_scarce(), buffers.are_scarce());
+        }
+        let count = |size| sizes.iter().filter(|one| **one == size).count();
+        assert!(sizes.is_sorted_by(|before, after| before >= after), "{sizes:?}");
+        assert_eq!((count(LONG_READ), count(READ)), (2, 4), "half, and then a quarter");
+        assert!(count(SMALL_READ) > 25, "{sizes:?}");
+        held.into_iter().for_each(|buffer| buffers.put(buffer));
+        assert_eq!((buffers.lent(), take().await.len()), (0, LONG_READ));
+    }
+
+    #[test]
+    fn heads_that_are_not_whole_take_no_more_than_a_quarter() {
+        let buffers = Buffers::default();
+        buffers.set_share(400);
+        let (first, second) = (buffers.head_begun(60), buffers.head_begun(60));
+        assert!(first.is_some() && second.is_none());
+        assert_eq!(buffers.lent(), 60);
+        drop(first);
+        assert_eq!(buffers.lent(), 0);
+        assert!(buffers.head_begun(100).is_some());
+    }
+
+    #[test]
+    fn little_is_kept_in_little() {
+        let buffers = Buffers::default();
+        let mut buffer = buffers.take();
+        assert!(buffer.append(b"GET"));
+        let fitted = buffers.fitted(buffer);
+        assert_eq!((fitted.data(), fitted.reads(), buffers.lent()), (&b"GET"[..], 3, fitted.size()));
+        buffers.put(fitted);
+        assert_eq!((buffers.lent(), buffers.take().reads()), (0, READ), "it is nobody else's");
     }
 
     #[test]

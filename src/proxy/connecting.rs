@@ -233,6 +233,7 @@ impl Race<'_> {
     ) -> Poll<Result<Connected, Failure>> {
         match interrupt {
             Interrupt::RequestTimedOut => return Poll::Ready(Err(Failure::RequestTimeout)),
+            Interrupt::Overloaded => return Poll::Ready(Err(Failure::Overloaded)),
             Interrupt::Drained => return Poll::Ready(Err(Failure::Drained)),
             Interrupt::GivenUp => {
                 self.slot.on_target(None);

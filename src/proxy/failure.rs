@@ -175,6 +175,12 @@ impl Failure {
                 Self::Closed | Self::BadResponse(_) | Self::ReadTimeout | Self::WriteTimeout | Self::TargetGone
             )
     }
+
+    /// Whether the target broke off an answer that it had begun.
+    #[must_use]
+    pub(crate) const fn breaks_answer(&self) -> bool {
+        matches!(self, Self::AnswerCut | Self::BadResponse(_) | Self::ReadTimeout)
+    }
 }
 
 /// The message of an error of the head, by status.

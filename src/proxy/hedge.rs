@@ -275,6 +275,7 @@ impl<C: ClientSide> Attempt<'_, C> {
         match self.slot.poll(cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Interrupt::RequestTimedOut) => ended(Failure::RequestTimeout),
+            Poll::Ready(Interrupt::Overloaded) => ended(Failure::Overloaded),
             Poll::Ready(Interrupt::Drained) => ended(Failure::Drained),
             Poll::Ready(Interrupt::TimedOut | Interrupt::GivenUp) => {
                 Poll::Ready(Err(race.over(Failed::before_sending(Failure::TargetGone, false))))

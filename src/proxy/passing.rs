@@ -99,6 +99,16 @@ impl<'a, C: ClientSide> Passing<'a, C> {
         self.waits = None;
     }
 
+    /// So many bytes of memory are kept until the client takes what is in them.
+    pub(crate) fn stalls(&self, kept: usize) {
+        self.slot.stalls(kept);
+    }
+
+    /// The client has taken what was kept for it.
+    pub(crate) fn flows(&self) {
+        self.slot.flows();
+    }
+
     /// Ready when the wait for the target's next part is over without one, and why.
     pub(crate) fn wait_for_part(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
         if self.side.poll_gone(cx, self.worker).is_ready() {
@@ -137,6 +147,7 @@ pub(crate) fn interrupted(interrupt: Interrupt, timed_out: Failure) -> Failure {
         Interrupt::TimedOut => timed_out,
         Interrupt::RequestTimedOut => Failure::RequestTimeout,
         Interrupt::GivenUp => Failure::AnswerCut,
+        Interrupt::Overloaded => Failure::Overloaded,
         Interrupt::Drained => Failure::Drained,
     }
 }

@@ -1,5 +1,6 @@
 //! Long bodies between two plain connections: `splice` moves them through a pipe, and their bytes are never copied.
 
+use super::buffer;
 use crate::connect::Counted;
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 use std::cell::{Cell, RefCell};
@@ -13,7 +14,7 @@ use tokio::net::TcpStream;
 /// A body of which less is left than this is copied: two more system calls would cost as much.
 pub(crate) const WORTHWHILE: u64 = 16 << 10;
 /// What a pipe holds at the most.
-const CAPACITY: usize = 256 << 10;
+pub(crate) const CAPACITY: usize = 256 << 10;
 /// Ticks after which a pipe that nobody used is closed, and after which it is tried again to make one that was refused.
 const IDLE: u32 = 100;
 /// Pipes of a worker. Bodies beyond that are copied through buffers: slow clients would each keep one from others.
@@ -108,6 +109,7 @@ pub(crate) struct Pipes {
     spare: Cell<usize>,
     open: Rc<Cell<usize>>,
     lent: Rc<Cell<usize>>,
+    share: Rc<Cell<usize>>,
     refused: Cell<Refused>,
     swept: Cell<u32>,
 }
@@ -123,11 +125,11 @@ enum Refused {
 }
 
 impl Pipes {
-    /// Counts what they hold in `lent`.
+    /// Counts what they hold in `lent`, of which there may be a `share`.
     #[must_use]
-    pub(super) fn new(lent: Rc<Cell<usize>>) -> Self {
+    pub(super) fn new(lent: Rc<Cell<usize>>, share: Rc<Cell<usize>>) -> Self {
         let (refused, swept, spare) = (Cell::new(Refused::Not), Cell::new(0), Cell::new(0));
-        Self { idle: RefCell::default(), spare, open: Rc::default(), lent, refused, swept }
+        Self { idle: RefCell::default(), spare, open: Rc::default(), lent, share, refused, swept }
     }
 
     /// Descriptors of idle ones.
@@ -152,7 +154,7 @@ impl Pipes {
 
     /// What has arrived of a body, `max` bytes at the most, in a pipe. `None`: no pipe is to be had, and it is to be copied.
     pub(crate) fn poll_take(&self, cx: &mut Context<'_>, tcp: &TcpStream, max: u64) -> Option<Poll<io::Result<Pipe>>> {
-        if self.refused.get() == Refused::Always {
+        if self.refused.get() == Refused::Always || self.are_scarce() {
             return None;
         }
         let mut pipe = self.taken().or_else(|| self.open())?;
@@ -170,6 +172,12 @@ impl Pipes {
         }
         self.put(pipe);
         Some(filled.map(|filled| Err(filled.err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into()))))
+    }
+
+    /// Whether so much is lent that bodies are to be copied in smaller pieces.
+    #[inline]
+    pub(super) fn are_scarce(&self) -> bool {
+        buffer::are_scarce(&self.lent, &self.share)
     }
 
     /// Gives a pipe back. One with bytes in it is closed.
@@ -240,7 +248,7 @@ mod tests {
 
     #[tokio::test]
     async fn bytes_go_through_a_pipe_and_it_is_used_again() {
-        let pipes = Pipes::new(Rc::default());
+        let pipes = Pipes::new(Rc::default(), Rc::new(Cell::new(usize::MAX)));
         let ((mut from, into), (out, mut to)) = (pair().await, pair().await);
         for round in [b"first", b"other"] {
             from.write_all(round).await.unwrap();
@@ -256,7 +264,7 @@ mod tests {
 
     #[tokio::test]
     async fn pipes_that_nobody_needs_are_closed_after_a_while() {
-        let pipes = Pipes::new(Rc::default());
+        let pipes = Pipes::new(Rc::default(), Rc::new(Cell::new(usize::MAX)));
         let (mut from, into) = pair().await;
         let mut taken = Vec::new();
         for _ in 0..3 {
@@ -281,7 +289,7 @@ mod tests {
 
     #[tokio::test]
     async fn where_no_pipe_is_granted_bodies_are_copied_for_a_while() {
-        let pipes = Pipes::new(Rc::default());
+        let pipes = Pipes::new(Rc::default(), Rc::new(Cell::new(usize::MAX)));
         let (_from, into) = pair().await;
         pipes.refused.set(Refused::Now);
         let is_none = || poll_fn(|cx| Poll::Ready(pipes.poll_take(cx, &into, 1).is_none()));
@@ -295,7 +303,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_end_of_a_stream_is_an_error_and_keeps_the_pipe() {
-        let pipes = Pipes::new(Rc::default());
+        let pipes = Pipes::new(Rc::default(), Rc::new(Cell::new(usize::MAX)));
         let (from, into) = pair().await;
         drop(from);
         assert!(take(&pipes, &into).await.is_err());
@@ -304,7 +312,7 @@ mod tests {
 
     #[tokio::test]
     async fn there_are_so_many_pipes_and_one_with_bytes_in_it_is_not_used_again() {
-        let pipes = Pipes::new(Rc::default());
+        let pipes = Pipes::new(Rc::default(), Rc::new(Cell::new(usize::MAX)));
         let mut taken = Vec::new();
         let mut clients = Vec::new();
         for _ in 0..PIPES {

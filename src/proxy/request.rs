@@ -37,11 +37,28 @@ pub(crate) struct Request {
 }
 
 /// What a request keeps alive of its document.
-enum Held {
+#[derive(Clone)]
+pub(crate) enum Held {
     /// All of it, and the route that won.
     Snapshot(LocalSnapshot, Option<RouteIndex>),
     /// Its route, the settings and the generation alone.
     Route(Option<Arc<Route>>, Arc<Settings>, u64),
+}
+
+impl Held {
+    /// The route, once one is found.
+    fn route(&self) -> Option<&Route> {
+        match self {
+            Self::Snapshot(snapshot, index) => index.and_then(|index| snapshot.route(index)).map(AsRef::as_ref),
+            Self::Route(route, ..) => route.as_deref(),
+        }
+    }
+
+    /// The route's service.
+    #[must_use]
+    pub(crate) fn service(&self) -> Option<&Arc<Service>> {
+        self.route().and_then(|route| route.service.as_ref())
+    }
 }
 
 impl Request {
@@ -128,16 +145,19 @@ impl Request {
     /// The route, once one is found.
     #[must_use]
     pub(crate) fn route(&self) -> Option<&Route> {
-        match &self.held {
-            Held::Snapshot(snapshot, index) => index.and_then(|index| snapshot.route(index)).map(AsRef::as_ref),
-            Held::Route(route, ..) => route.as_deref(),
-        }
+        self.held.route()
+    }
+
+    /// What it keeps alive of its document, for who needs it beside the request.
+    #[must_use]
+    pub(crate) fn held(&self) -> Held {
+        self.held.clone()
     }
 
     /// The route's service.
     #[must_use]
     pub(crate) fn service(&self) -> Option<&Arc<Service>> {
-        self.route().and_then(|route| route.service.as_ref())
+        self.held.service()
     }
 
     /// Counts the request in its upstream's concurrency from now on.

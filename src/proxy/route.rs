@@ -34,7 +34,7 @@ pub(crate) fn find(request: &mut Request) -> Result<(), Failure> {
         return Err(Failure::Loop);
     }
     let limits = &snapshot.settings.limits;
-    if worker.buffers.lent() as u64 > limits.buffered_bytes / u64::from(worker.workers) {
+    if worker.buffers.are_used_up() {
         return Err(Failure::Overloaded);
     }
     if worker.shared.memory_short.load(Ordering::Relaxed) {

@@ -23,6 +23,8 @@ pub(crate) enum Interrupt {
     RequestTimedOut,
     /// The target vanished: dead, paused, cut off.
     GivenUp,
+    /// Others need the memory in which it has kept the same bytes for long.
+    Overloaded,
     /// The worker drains and this connection is idle, or the drain's time is over.
     Drained,
 }
@@ -53,6 +55,10 @@ struct Entry {
     waker: RefCell<Option<Waker>>,
     target: RefCell<Option<Arc<Target>>>,
     role: Cell<Role>,
+    /// Tick since which a client does not take what is kept for it; 0: nothing is.
+    stalled: Cell<u32>,
+    /// Bytes of memory that this takes.
+    kept: Cell<usize>,
 }
 
 /// All slots of a worker.
@@ -129,6 +135,23 @@ impl Slots {
             if cut_off {
                 entry.interrupt_with(Interrupt::GivenUp);
             }
+        }
+    }
+
+    /// Gives up those who have kept the same bytes waiting for longest, and longer than `after` ticks, until that frees so much.
+    pub(crate) fn cut_stalled(&self, mut excess: usize, after: u32) {
+        let now = self.now.get();
+        let entries = self.entries.borrow();
+        let is_old = |entry: &&Rc<Entry>| (1..now.saturating_sub(after)).contains(&entry.stalled.get());
+        let mut stalled: Vec<_> = entries.iter().filter(is_old).collect();
+        stalled.sort_by_key(|entry| entry.stalled.get());
+        for entry in stalled {
+            if excess == 0 {
+                return;
+            }
+            excess = excess.saturating_sub(entry.kept.get());
+            entry.stalled.set(0);
+            entry.interrupt_with(Interrupt::Overloaded);
         }
     }
 
@@ -224,6 +247,23 @@ impl Slot {
         waits
     }
 
+    /// Says that so many bytes of memory are kept until the client takes what is in them. What was said so before holds on.
+    pub(crate) fn stalls(&self, kept: usize) {
+        if self.entry.stalled.get() == 0 {
+            self.entry.stalled.set(self.slots.now.get().max(1));
+            self.entry.kept.set(kept);
+        }
+    }
+
+    /// The client has taken it.
+    #[inline]
+    pub(crate) fn flows(&self) {
+        self.entry.stalled.set(0);
+        if self.entry.interrupt.get() == Some(Interrupt::Overloaded) {
+            self.entry.interrupt.set(None);
+        }
+    }
+
     /// Says what the connection is doing.
     #[inline]
     pub(crate) fn set_role(&self, role: Role) {
@@ -251,6 +291,7 @@ impl Drop for Slot {
         entry.request_deadline.set(0);
         entry.interrupt.set(None);
         entry.role.set(Role::None);
+        entry.stalled.set(0);
         entry.waker.borrow_mut().take();
         entry.target.borrow_mut().take();
         self.slots.free.borrow_mut().push(self.index);
@@ -322,6 +363,33 @@ mod tests {
         slots.sweep();
         assert!(poll(&slot).is_pending());
         assert_eq!(slots.len(), 1);
+    }
+
+    #[test]
+    fn those_who_take_nothing_for_longest_are_given_up_first_and_no_more_than_need_be() {
+        let slots = Rc::new(Slots::default());
+        let opened: Vec<Slot> = (0..4)
+            .map(|_| {
+                let slot = slots.open();
+                slots.sweep();
+                slot.stalls(100);
+                slot
+            })
+            .collect();
+        opened[0].flows();
+        opened[0].stalls(100);
+        opened[3].flows();
+        let cut = || opened.iter().map(|slot| poll(slot) == Poll::Ready(Interrupt::Overloaded)).collect::<Vec<_>>();
+        slots.cut_stalled(usize::MAX, 9);
+        assert_eq!(cut(), [false; 4], "none has for so long");
+        (0..10).for_each(|_| slots.sweep());
+        opened[1].stalls(100);
+        slots.cut_stalled(150, 9);
+        assert_eq!(cut(), [false, true, true, false], "the first has begun anew");
+        opened[1].flows();
+        assert_eq!(cut(), [false, false, true, false], "it was taken before the task was woken");
+        slots.cut_stalled(1, 9);
+        assert_eq!(cut(), [true, false, true, false]);
     }
 
     #[test]

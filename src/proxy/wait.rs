@@ -56,6 +56,7 @@ pub(super) async fn wait<C: ClientSide, W: Waits>(
                 }
                 Interrupt::TimedOut | Interrupt::GivenUp => return Poll::Ready(Err(late.clone())),
                 Interrupt::RequestTimedOut => return Poll::Ready(Err(Failure::RequestTimeout)),
+                Interrupt::Overloaded => return Poll::Ready(Err(Failure::Overloaded)),
                 Interrupt::Drained => return Poll::Ready(Err(Failure::Drained)),
             }
         }

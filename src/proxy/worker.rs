@@ -20,7 +20,10 @@ use plimsoll_core::upstream::{Target, WorkerRng};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+/// 5 s in ticks: who takes nothing of what is kept for it for so long may be cut where others need the memory.
+const STALLED: u32 = 50;
 
 /// Heads that a worker keeps for the next request.
 const HEADS_KEPT: usize = 256;
@@ -49,6 +52,8 @@ pub(crate) struct Shared {
     pub(crate) max_descriptors: AtomicU32,
     /// Descriptors of idle connections to targets, and of idle pipes, as workers said at their last ticks.
     idle_to_targets: AtomicU32,
+    /// Bytes that workers' buffers held at their last ticks.
+    lent: AtomicUsize,
     /// How often a worker wanted descriptors that others' idle connections may hold.
     room_wanted: AtomicU32,
     /// Client connections by client, where their number is limited: no more entries than connections.
@@ -85,6 +90,7 @@ impl Shared {
             max_connections: AtomicU32::new(u32::MAX),
             max_descriptors: AtomicU32::new(u32::MAX),
             idle_to_targets: AtomicU32::new(0),
+            lent: AtomicUsize::new(0),
             room_wanted: AtomicU32::new(0),
             per_client: DashMap::new(),
             clients: Clients::default(),
@@ -144,6 +150,12 @@ impl Shared {
         }
     }
 
+    /// Bytes that workers hold of bodies and heads.
+    #[must_use]
+    pub(crate) fn lent(&self) -> usize {
+        self.lent.load(Ordering::Relaxed)
+    }
+
     /// Whether nothing is accepted yet.
     #[must_use]
     pub(crate) fn is_waiting(&self) -> bool {
@@ -184,6 +196,8 @@ pub(crate) struct Worker {
     moment: Cell<(Moment, u64)>,
     /// Of `Shared::idle_to_targets`.
     idle_said: Cell<u32>,
+    /// Of `Shared::lent`.
+    lent_said: Cell<usize>,
     /// Of `Shared::room_wanted`.
     room_given: Cell<u32>,
     /// The tick at which it last said that descriptors are short.
@@ -202,6 +216,7 @@ impl Worker {
         let telemetry = shared.telemetry.worker();
         let moment = (clock::moment(), clock::now_ms());
         let buffers = Buffers::default();
+        buffers.set_share(share(&snapshot, workers.max(1)));
         Self {
             index,
             workers: workers.max(1),
@@ -217,6 +232,7 @@ impl Worker {
             date: RefCell::default(),
             moment: Cell::new(moment),
             idle_said: Cell::new(0),
+            lent_said: Cell::new(0),
             room_given: Cell::new(0),
             warned: Cell::new(None),
             snapshot: RefCell::new(snapshot),
@@ -229,11 +245,17 @@ impl Worker {
     #[inline]
     #[must_use]
     pub(crate) fn snapshot(&self) -> LocalSnapshot {
+        self.with_snapshot(Rc::clone)
+    }
+
+    /// Looks something up in the snapshot of this moment.
+    #[inline]
+    pub(crate) fn with_snapshot<T>(&self, look: impl FnOnce(&LocalSnapshot) -> T) -> T {
         let mut held = self.snapshot.borrow_mut();
         if held.generation != self.shared.generation.load(Ordering::Acquire) {
             *held = Rc::new(self.shared.snapshot());
         }
-        Rc::clone(&held)
+        look(&held)
     }
 
     /// The time now.
@@ -366,9 +388,27 @@ impl Worker {
             self.make_room();
         }
         self.say_idle();
-        let idle = self.slots.after(self.snapshot().settings.timeouts.upstream_idle);
+        let snapshot = self.snapshot();
+        let idle = self.slots.after(snapshot.settings.timeouts.upstream_idle);
         self.http2.sweep(idle.saturating_sub(tick));
         self.moment.set((clock::moment(), clock::now_ms()));
-        drop(self.snapshot());
+        self.make_others_room(share(&snapshot, self.workers));
     }
+
+    /// Where more is lent than may be, gives up who has kept the same bytes waiting for longest.
+    fn make_others_room(&self, share: usize) {
+        self.buffers.set_share(share);
+        let lent = self.buffers.lent();
+        if lent > share {
+            self.slots.cut_stalled(lent - share, STALLED);
+        }
+        let before = self.lent_said.replace(lent);
+        self.shared.lent.fetch_add(lent.wrapping_sub(before), Ordering::Relaxed);
+    }
+}
+
+/// How many of all workers' bytes one of so many may lend.
+fn share(snapshot: &Snapshot, workers: u16) -> usize {
+    let bytes = snapshot.settings.limits.buffered_bytes / u64::from(workers);
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }

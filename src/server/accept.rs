@@ -9,9 +9,10 @@ use super::sockets;
 use crate::proxy::refusal::Refusal;
 use crate::proxy::worker::{Room, Worker};
 use crate::snapshot::{Listener, Snapshot};
+use socket2::SockRef;
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::{Shutdown, SocketAddr, TcpListener as StdListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +46,8 @@ pub(super) struct Naming {
     /// Nothing is accepted before the snapshot of this generation: until then it may yet be that it does not come.
     since: u64,
     closed: Cell<bool>,
+    /// Closed for other processes too.
+    for_all: Cell<bool>,
     /// Another process has the socket too, and accepts: nothing is in its queue that would be lost here.
     released: Cell<bool>,
     /// One of the two has changed.
@@ -59,6 +62,7 @@ impl Naming {
             last: RefCell::default(),
             since,
             closed: Cell::new(false),
+            for_all: Cell::new(false),
             released: Cell::new(false),
             changed: Notify::new(),
         }
@@ -69,8 +73,9 @@ impl Naming {
         self.next.replace(Some((generation, name)));
     }
 
-    /// Accepts for a moment more, and no longer.
-    pub(super) fn close(&self) {
+    /// Accepts for a moment more, and no longer. `for_all`: no other process that has the socket shall either.
+    pub(super) fn close(&self, for_all: bool) {
+        self.for_all.set(for_all);
         self.closed.set(true);
         self.changed.notify_one();
     }
@@ -157,6 +162,10 @@ async fn accept_until_changed(place: &Place, listener: TcpListener) -> io::Resul
         return listener.into_std().map(Some);
     }
     drop(timeout(LINGER, accept(place, &listener, port, &mut failing)).await);
+    if naming.for_all.get() {
+        // A process that this one took over from keeps it until its drain is over: clients would wait in its queue.
+        SockRef::from(&listener).shutdown(Shutdown::Read)?;
+    }
     Ok(None)
 }
 

@@ -22,7 +22,7 @@ pub(super) enum Command {
     /// A socket belongs to another listener, from a generation of the snapshot on.
     Rename { key: Key, name: Arc<str>, generation: u64 },
     /// Accept on a socket no longer.
-    Close { key: Key },
+    Close { key: Key, for_all: bool },
     /// Serve a connection that another worker accepted, at this port.
     Connection { listener: Arc<Listener>, stream: TcpStream, peer: SocketAddr, port: u16 },
 }

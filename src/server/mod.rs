@@ -15,7 +15,7 @@ mod thread;
 use crate::proxy::worker::Shared;
 pub(crate) use mailbox::Drain;
 use mailbox::{Command, Key, Mailbox, Post};
-pub(crate) use owners::SocketId;
+pub(crate) use owners::{SocketId, id as socket_id};
 use parking_lot::Mutex;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -128,10 +128,10 @@ impl Server {
         let key = self.keys.fetch_add(1, Ordering::Relaxed);
         for (socket, post) in sockets::shares(sockets.len(), self.posts.len()) {
             let (Some(socket), Some(post)) = (sockets.get(socket), self.posts.get(post)) else { continue };
-            let socket = socket.try_clone().inspect_err(|_| self.close(key))?;
+            let socket = socket.try_clone().inspect_err(|_| self.close(key, false))?;
             if post.send(Command::Listen { key, name: Arc::clone(name), since, socket }).is_err() {
                 // Those before it listen already.
-                self.close(key);
+                self.close(key, false);
                 return Err(io::Error::other("a worker takes no commands"));
             }
         }
@@ -147,10 +147,11 @@ impl Server {
         }
     }
 
-    /// Stops listening there, when what waits in the queues is accepted. Connections that were accepted go on.
-    pub(crate) fn close(&self, key: Key) {
+    /// Stops listening there, when what waits in the queues is accepted. Connections that were accepted go on. `for_all`: a
+    /// process that has handed the sockets to this one, and still drains, no longer listens either.
+    pub(crate) fn close(&self, key: Key, for_all: bool) {
         for post in self.posts.iter() {
-            if post.send(Command::Close { key }).is_err() {
+            if post.send(Command::Close { key, for_all }).is_err() {
                 tracing::warn!(key, "a worker takes no commands: it goes on listening");
             }
         }
@@ -173,6 +174,11 @@ impl Server {
         if short {
             self.posts.iter().for_each(Post::give_back);
         }
+    }
+
+    /// Bytes that workers held of heads and bodies at their last ticks.
+    pub(crate) fn buffered_bytes(&self) -> u64 {
+        self.shared.lent() as u64
     }
 
     /// The process that accepted instead is gone: goes on as before [`Self::release`] and [`Self::drain`]. `false`: it is too

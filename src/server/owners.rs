@@ -11,7 +11,7 @@ use std::net::{SocketAddr, TcpListener};
 pub(crate) type SocketId = u64;
 
 /// What the kernel calls this socket.
-pub(super) fn id(socket: &TcpListener) -> io::Result<SocketId> {
+pub(crate) fn id(socket: &TcpListener) -> io::Result<SocketId> {
     Ok(rustix::fs::fstat(socket)?.st_ino)
 }
 

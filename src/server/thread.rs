@@ -116,8 +116,8 @@ async fn run(context: Context) {
                     naming.rename(Arc::clone(&name), generation);
                 }
             }
-            Mail::Command(Command::Close { key }) => {
-                listening.remove(&key).into_iter().flatten().for_each(|naming| naming.close());
+            Mail::Command(Command::Close { key, for_all }) => {
+                listening.remove(&key).into_iter().flatten().for_each(|naming| naming.close(for_all));
             }
             Mail::Release => listening.values().flatten().for_each(|naming| naming.release()),
             Mail::Resume => listening.values().flatten().for_each(|naming| naming.resume()),

@@ -77,6 +77,8 @@ families! {
         "Requests that the gateway or the pool failed: 502, 504, no target, an answer cut after its head.";
     SHED: Counter "plimsoll_requests_shed_total" ["upstream", "reason"]
         "Requests refused on purpose: queue full, hold full, limits, overload, memory.";
+    BUFFERED: Gauge "plimsoll_buffered_bytes" []
+        "Bytes that buffers hold of heads and bodies under way, as far as there is a limit to them.";
     MEMORY_LIMIT: Gauge "plimsoll_memory_limit_bytes" []
         "Memory that the gateway's cgroup may use; only where there is a limit.";
     MEMORY_USED: Gauge "plimsoll_memory_used_bytes" []

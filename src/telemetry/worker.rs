@@ -112,6 +112,11 @@ impl WorkerTelemetry {
         });
     }
 
+    /// The answer to an attempt broke off after it had begun.
+    pub fn answer_broke(&self, target: SeriesId, kind: &'static str) {
+        self.with_row(target, Kind::Target, |row| row.count_reason(Event::Failure, kind));
+    }
+
     /// A further attempt is made.
     pub fn retry(&self, upstream: SeriesId, reason: &'static str) {
         self.with_row(upstream, Kind::Upstream, |row| row.count_reason(Event::Retry, reason));

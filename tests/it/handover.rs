@@ -336,3 +336,25 @@ async fn the_file_of_a_socket_that_nobody_took_over_is_removed() {
     gateway.replace(LIMIT).await;
     assert_eq!((before.exists(), after.exists()), (false, true));
 }
+
+#[tokio::test]
+async fn a_listener_that_leaves_the_document_while_the_old_process_drains_refuses_connections() {
+    let one = Target::sample("web", "one").await;
+    let rest = web(&[&one], "");
+    let less = document("", &rest);
+    let extra = "  listeners:\n  - {name: extra, address: \"127.0.0.1:0\"}\n";
+    let mut gateway = start(Path::new(BINARY), less.replace("  listeners:\n", extra)).await;
+    let address = gateway.listener("extra").await.expect("it is bound");
+    let mut slow = Wire::connect(gateway.http).await.expect("a connection");
+    slow.send("GET /?ms=6000 HTTP/1.1\r\nHost: web.test\r\n\r\n").await.expect("it is sent");
+    let old = gateway.pid();
+    gateway.signal(Signal::USR2);
+    logged(&gateway, "took over").await;
+    Wire::connect(address).await.expect("the new process listens");
+    gateway.rewrite(&less).await;
+    // Where the old process still listens, they wait in its queue for nobody.
+    until(Duration::from_secs(4), "refusals", async || Wire::connect(address).await.is_err()).await;
+    assert!(Path::new(&format!("/proc/{old}/cwd")).exists(), "the old process still drains");
+    assert_eq!(slow.answer(false).await.expect("an answer").status, 200);
+    gateway.replaced(0, LIMIT).await;
+}

@@ -35,6 +35,9 @@ pub enum Known {
     XRealIp,
     /// `X-Kong-Request-Id`.
     XRequestId,
+    /// What Kong's plugins say of who was authenticated: `X-Consumer-Username` and its like. Applications take it for the
+    /// gateway's word.
+    Consumer,
     /// A name above spelt with `_` for `-`, such as `X_Real_IP`. Many applications see no difference between the two
     /// (CGI, WSGI, Rack), so it would speak with the gateway's voice: never sent on.
     Underscored,
@@ -72,7 +75,7 @@ impl Known {
             (15, b'x') => one(name, b"x-forwarded-for", Self::XForwardedFor),
             (16, b'p') => one(name, b"proxy-connection", Self::ProxyConnection),
             (17, b't') => one(name, b"transfer-encoding", Self::TransferEncoding),
-            (16..=18, b'x') => of_many(name),
+            (13 | 16..=23, b'x') => of_many(name),
             _ => Self::Other,
         }
     }
@@ -92,13 +95,23 @@ fn one<const N: usize>(name: &[u8], lower: &[u8; N], known: Known) -> Known {
 
 /// The names whose length and first letter do not tell them apart.
 fn of_many(name: &[u8]) -> Known {
-    const NAMES: [(&[u8], Known); 6] = [
+    const NAMES: [(&[u8], Known); 16] = [
         (b"x-forwarded-proto", Known::XForwardedProto),
         (b"x-forwarded-host", Known::XForwardedHost),
         (b"x-forwarded-port", Known::XForwardedPort),
         (b"x-forwarded-path", Known::XForwardedPath),
         (b"x-forwarded-prefix", Known::XForwardedPrefix),
         (b"x-kong-request-id", Known::XRequestId),
+        (b"x-consumer-id", Known::Consumer),
+        (b"x-consumer-groups", Known::Consumer),
+        (b"x-consumer-username", Known::Consumer),
+        (b"x-consumer-custom-id", Known::Consumer),
+        (b"x-anonymous-consumer", Known::Consumer),
+        (b"x-credential-username", Known::Consumer),
+        (b"x-credential-identifier", Known::Consumer),
+        (b"x-authenticated-scope", Known::Consumer),
+        (b"x-authenticated-userid", Known::Consumer),
+        (b"x-authenticated-groups", Known::Consumer),
     ];
     if let Some((_, known)) = NAMES.iter().find(|(lower, _)| name.eq_ignore_ascii_case(lower)) {
         return *known;
@@ -128,7 +141,7 @@ mod tests {
     #[test]
     fn names_are_known_in_any_case_and_underscored_ones_for_what_they_are() {
         let check = |name: &str, known| assert_eq!(Known::of(name.as_bytes()), known, "{name}");
-        let names: [(&str, Known); 26] = [
+        let names: [(&str, Known); 36] = [
             ("te", Known::Te),
             ("via", Known::Via),
             ("host", Known::Host),
@@ -155,6 +168,16 @@ mod tests {
             ("x-forwarded-path", Known::XForwardedPath),
             ("x-forwarded-prefix", Known::XForwardedPrefix),
             ("x-kong-request-id", Known::XRequestId),
+            ("x-consumer-id", Known::Consumer),
+            ("x-consumer-groups", Known::Consumer),
+            ("x-consumer-username", Known::Consumer),
+            ("x-consumer-custom-id", Known::Consumer),
+            ("x-anonymous-consumer", Known::Consumer),
+            ("x-credential-username", Known::Consumer),
+            ("x-credential-identifier", Known::Consumer),
+            ("x-authenticated-scope", Known::Consumer),
+            ("x-authenticated-userid", Known::Consumer),
+            ("x-authenticated-groups", Known::Consumer),
         ];
         for (name, known) in names {
             check(name, known);

@@ -87,6 +87,13 @@ pub trait Text {
     fn put_to(&self, out: &mut impl Put);
 }
 
+impl Text for &[u8] {
+    #[inline(always)]
+    fn put_to(&self, out: &mut impl Put) {
+        out.put(self);
+    }
+}
+
 /// Appends a text whose length is likely to be at most `bound`: so many bytes are zeroed first. A longer one is put twice.
 #[inline(always)]
 pub fn append(text: &impl Text, bound: usize, out: &mut Vec<u8>) {

@@ -2,8 +2,8 @@
 //! reaches it, and with the gateway go all requests under way. So new ones are answered 503 a little before that, until
 //! there is room again.
 //!
-//! Looked at ten times a second, beside everything: a worker loads one flag. Not here: `limits.buffered_bytes`, which bounds
-//! what bodies take and is each worker's own count. This is about everything else in the cgroup, too.
+//! Looked at ten times a second, beside everything: a worker loads one flag. Not here: `limits.buffered_bytes`, to which each
+//! worker holds its own buffers. This is about everything else in the cgroup, too.
 
 mod cgroup;
 
@@ -39,6 +39,7 @@ pub(super) async fn watch(server: Arc<Server>, telemetry: Arc<Telemetry>) {
         let Ok((back, memory)) = looking.await else { return };
         groups = back;
         show(memory, &telemetry);
+        telemetry.set(&metric::BUFFERED, &[], shown(server.buffered_bytes()));
         let Memory { used, limit } = memory.unwrap_or_default();
         match shedding.look(memory) {
             Some(true) => {
@@ -73,12 +74,16 @@ fn show(memory: Option<Memory>, telemetry: &Telemetry) {
     ];
     for (family, value) in values {
         match value {
-            // Whole up to 2^53, which is 8 PiB.
-            #[expect(clippy::cast_precision_loss, reason = "Prometheus' values are floats")]
-            Some(value) => telemetry.set(family, &[], value as f64),
+            Some(value) => telemetry.set(family, &[], shown(value)),
             None => telemetry.remove(family, &[]),
         }
     }
+}
+
+/// Whole up to 2^53, which is 8 PiB.
+#[expect(clippy::cast_precision_loss, reason = "Prometheus' values are floats")]
+const fn shown(bytes: u64) -> f64 {
+    bytes as f64
 }
 
 /// Whether new requests are shed.

@@ -116,6 +116,14 @@ impl Http1Exchange {
         matches!(self.reading, Reading::Done)
     }
 
+    pub(super) fn is_at_hand(&self) -> bool {
+        match self.reading {
+            Reading::Done => true,
+            Reading::Length(left) => self.input.as_ref().is_some_and(|input| input.len() as u64 >= left),
+            _ => false,
+        }
+    }
+
     /// Whether the request waits for more of the client's body, rather than for the target to take it.
     pub(super) fn waits_for_client(&self) -> bool {
         !self.uploaded && !self.has_part() && self.out_at >= self.out.len()
@@ -444,7 +452,7 @@ impl Http1Exchange {
         if long {
             worker.buffers.poll_take_long(cx, &mut self.connection.stream).map(Ok)
         } else {
-            worker.buffers.poll_try_take(cx, &mut self.connection.stream).map_err(|_| Failure::AnswerCut)
+            worker.buffers.poll_try_take_body(cx, &mut self.connection.stream).map_err(|_| Failure::AnswerCut)
         }
     }
 
@@ -467,14 +475,16 @@ impl Http1Exchange {
         if !(self.reusable && clean && self.sent && matches!(self.reading, Reading::Done)) {
             return;
         }
-        let snapshot = worker.snapshot();
-        let mut idle = snapshot.settings.timeouts.upstream_idle;
+        let (mut idle, limit) = worker.with_snapshot(|snapshot| {
+            let settings = &snapshot.settings;
+            (settings.timeouts.upstream_idle, settings.limits.upstream_idle_connections)
+        });
         if let Some(limit) = self.connection.idle_limit {
             // A request must not meet its FIN: half of the limit, or a second, before the target would close it.
             let limit = Duration::from_secs(limit.into());
             idle = idle.min(limit - (limit / 2).min(Duration::from_secs(1)));
         }
-        let cap = worker.idle_cap(snapshot.settings.limits.upstream_idle_connections);
+        let cap = worker.idle_cap(limit);
         let times = (worker.slots.tick(), worker.slots.after(idle));
         worker.idle.put(target, profile, self.connection, times, cap);
     }

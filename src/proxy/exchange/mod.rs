@@ -98,6 +98,15 @@ impl Exchange {
         }
     }
 
+    /// Whether what is left to read of the answer, if anything, has arrived.
+    #[must_use]
+    pub(crate) fn is_at_hand(&self) -> bool {
+        match self {
+            Self::Http1(exchange) => exchange.is_at_hand(),
+            Self::Http2(exchange) => exchange.is_done(),
+        }
+    }
+
     /// Whether the request waits for more of the client's body, rather than for the target to take it.
     #[must_use]
     pub(crate) fn waits_for_client(&self) -> bool {

@@ -24,6 +24,7 @@ use side::Http1Side;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::AsyncWrite;
@@ -109,9 +110,10 @@ async fn busy(
                 Some(None) => return None,
                 None => return Some(served),
             }
+        } else if served > 0 {
+            // What came with the last request costs no read: without this, one client's pipeline could keep the worker.
+            tokio::task::coop::consume_budget().await;
         }
-        // What came with the last request costs no read: without this, one client's pipeline could keep the worker to itself.
-        tokio::task::coop::consume_budget().await;
         // The first one has begun with its store.
         if served > 0 {
             request.record.begin(worker);
@@ -163,14 +165,11 @@ async fn read_head(
     request: &mut Request,
 ) -> Read {
     let Some(buffer) = input.as_mut() else { return Read::Closed };
-    let snapshot = worker.snapshot();
-    let limits = &snapshot.settings.head_limits;
-    let whole = parse_request(buffer.data(), limits, &mut request.head);
-    if let Ok(Some(end)) = whole {
+    let limits = worker.with_snapshot(|snapshot| snapshot.settings.head_limits);
+    if let Ok(Some(end)) = parse_request(buffer.data(), &limits, &mut request.head) {
         used(worker, input, end);
         return Read::Head { late: false };
     }
-    drop(snapshot);
     request.let_go();
     Box::pin(read_slow_head(worker, stream, slot, input, &mut request.head)).await
 }
@@ -229,6 +228,12 @@ async fn read_slow_head(
         if let Some(buffer) = input.take() {
             worker.buffers.put(buffer);
         }
+        if worker.shared.memory_short.load(Ordering::Relaxed) {
+            return Read::Failed(Failure::MemoryShort);
+        }
+        let Some(_counted) = worker.buffers.head_begun(partial.capacity()) else {
+            return Read::Failed(Failure::Overloaded);
+        };
         match poll_fn(|cx| poll_more(worker, stream, slot, &partial, cx)).await {
             Ok(buffer) => *input = Some(buffer),
             Err(read) => return read,

@@ -3,8 +3,8 @@
 use super::side::Http1Side;
 use super::tunnel;
 use crate::connect::Stream;
-use crate::proxy::answer;
-use crate::proxy::attempt::Answered;
+use crate::proxy::answer::Added;
+use crate::proxy::attempt::{Answered, judge_answer};
 use crate::proxy::body::Part;
 use crate::proxy::buffer::Buffer;
 use crate::proxy::failure::Failure;
@@ -14,7 +14,6 @@ use crate::proxy::request::Request;
 use crate::proxy::slots::Slot;
 use plimsoll_core::protocol::forward::{ForwardResponse, write_response};
 use plimsoll_core::protocol::h1::write_chunk_head;
-use plimsoll_core::protocol::put::Room;
 use plimsoll_core::protocol::{BodyLength, Known, ResponseHead, Version};
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -33,6 +32,7 @@ pub(crate) async fn respond(
     let Answered { head, exchange, in_flight, read_timeout, profile } = answered;
     request.record.status = head.status;
     if head.status == 101 {
+        judge_answer(request, in_flight.target(), head.status, None);
         return tunnel::upgrade(request, &head, exchange, side, slot, read_timeout).await.map(|()| false);
     }
     let worker = Rc::clone(&request.worker);
@@ -42,7 +42,7 @@ pub(crate) async fn respond(
     let out = head_bytes(request, &head, framing, keep);
     let pipes = matches!(framing, BodyLength::Length(length) if length >= pipe::WORTHWHILE && matches!(side.stream, Stream::Plain(_)));
     worker.put_response(head);
-    if !exchange.is_done() || !exchange.is_sent() {
+    if !exchange.is_at_hand() || !exchange.is_sent() {
         request.detach();
     }
     let mut sending = Sending {
@@ -53,8 +53,13 @@ pub(crate) async fn respond(
         writing: Writing::default(),
         last: false,
     };
-    poll_fn(|cx| sending.poll(cx)).await?;
-    let Passing { exchange, upload_failed, .. } = sending.passing;
+    let sent = poll_fn(|cx| sending.poll(cx)).await;
+    if sending.writing.stalled {
+        sending.passing.flows();
+    }
+    let Passing { exchange, upload_failed, request, .. } = sending.passing;
+    judge_answer(request, in_flight.target(), request.record.status, sent.as_ref().err());
+    sent?;
     exchange.finish(&worker, in_flight.target(), profile);
     Ok(keep && side.is_read() && !upload_failed)
 }
@@ -70,11 +75,6 @@ fn framing(body: BodyLength, version: Version) -> BodyLength {
 
 fn head_bytes(request: &Request, head: &ResponseHead, framing: BodyLength, keep: bool) -> Vec<u8> {
     let worker = &request.worker;
-    let mut added = [0; answer::ADDED_MAX];
-    let mut room = Room::new(&mut added);
-    answer::added(request, &mut room);
-    let length = room.written();
-    debug_assert!(length.is_some(), "there is room for all that is added");
     let mut out = worker.buffers.take_head();
     worker.with_date(|date| {
         let forward = ForwardResponse {
@@ -83,7 +83,7 @@ fn head_bytes(request: &Request, head: &ResponseHead, framing: BodyLength, keep:
             body: framing,
             upgrade: head.status == 101,
             te_trailers: request.head.te_trailers,
-            added: added.get(..length.unwrap_or_default()).unwrap_or_default(),
+            added: Added(request),
             date: head.known(Known::Date).is_none().then_some(date),
         };
         write_response(head, &forward, &mut out);
@@ -106,6 +106,8 @@ struct Writing {
     at: usize,
     /// What follows them without a copy.
     pipe: Option<Pipe>,
+    /// The client did not take it at once.
+    stalled: bool,
 }
 
 impl Writing {
@@ -115,6 +117,12 @@ impl Writing {
             Some(part) => part.data(),
             None => self.after,
         }
+    }
+
+    /// Bytes of memory that it takes.
+    fn kept(&self) -> usize {
+        let part = self.part.as_ref().map_or(0, Buffer::size);
+        part + self.before.capacity() + if self.pipe.is_some() { pipe::CAPACITY } else { 0 }
     }
 
     fn is_empty(&self) -> bool {
@@ -239,7 +247,7 @@ impl Sending<'_, '_> {
             self.passing.pump(cx);
             // Interim answers that are still on their way go first.
             if self.passing.side.poll_interim(cx)?.is_pending() {
-                return self.passing.wait(cx, Waits::ForClient).map(Err);
+                return self.wait_for_client(cx);
             }
             let (moved, written) = self.writing.poll(cx, self.passing.side.stream);
             if moved {
@@ -249,15 +257,24 @@ impl Sending<'_, '_> {
             match written {
                 Poll::Ready(Ok(())) => self.written(),
                 Poll::Ready(Err(_)) => return Poll::Ready(Err(Failure::ClientGone)),
-                Poll::Pending => return self.passing.wait(cx, Waits::ForClient).map(Err),
+                Poll::Pending => return self.wait_for_client(cx),
             }
         }
         Poll::Ready(Ok(()))
     }
 
+    fn wait_for_client(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        self.writing.stalled = true;
+        self.passing.stalls(self.writing.kept());
+        self.passing.wait(cx, Waits::ForClient).map(Err)
+    }
+
     /// The first of what was to be written has gone out.
     fn written(&mut self) {
-        let Writing { before, part, after, at, pipe } = &mut self.writing;
+        if std::mem::take(&mut self.writing.stalled) {
+            self.passing.flows();
+        }
+        let Writing { before, part, after, at, pipe, .. } = &mut self.writing;
         *at = 0;
         if !before.is_empty() {
             self.passing.worker.buffers.put_head(std::mem::take(before));

@@ -93,7 +93,7 @@ impl<'c> Http1Side<'c> {
         }
         match self.reading {
             Reading::Length(left) if large && left > LONG_BODY => worker.buffers.poll_take_long(cx, self.stream),
-            _ => worker.buffers.poll_take(cx, self.stream),
+            _ => worker.buffers.poll_try_take_body(cx, self.stream).map(|taken| taken.ok().flatten()),
         }
     }
 
@@ -179,7 +179,7 @@ impl ClientSide for Http1Side<'_> {
             body: BodyLength::None,
             upgrade: false,
             te_trailers: false,
-            added: b"",
+            added: b"".as_slice(),
             date: None,
         };
         let before = self.interim.len();
@@ -201,7 +201,8 @@ impl ClientSide for Http1Side<'_> {
         ready!(self.stream.poll_maybe_readable(cx));
         match ready!(worker.buffers.poll_take(cx, self.stream)) {
             Some(buffer) => {
-                *self.input = Some(buffer);
+                // For as long as this request takes.
+                *self.input = Some(worker.buffers.fitted(buffer));
                 Poll::Pending
             }
             None => Poll::Ready(()),

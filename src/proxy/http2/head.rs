@@ -1,10 +1,11 @@
 //! Heads between `h2` and ours.
 
-use crate::proxy::answer::{self, Answer};
+use crate::proxy::answer::{Added, Answer};
 use crate::proxy::request::Request;
 use crate::proxy::trailers;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use plimsoll_core::protocol::forward::each_response_field;
+use plimsoll_core::protocol::put::Text;
 use plimsoll_core::protocol::{HeadError, HeadLimits, Known, RequestHead, ResponseHead};
 
 /// A request's head as ours.
@@ -33,7 +34,7 @@ pub(super) fn write(request: &Request, head: &ResponseHead) -> Response<()> {
     write_interim(head, &mut response);
     let headers = response.headers_mut();
     let mut added = request.worker.buffers.take_head();
-    answer::added(request, &mut added);
+    Added(request).put_to(&mut added);
     headers.extend(trailers::to_map(&added));
     request.worker.buffers.put_head(added);
     if head.known(Known::Date).is_none() {

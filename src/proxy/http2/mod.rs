@@ -9,6 +9,7 @@ mod side;
 mod streams;
 
 use super::answer::Answer;
+use super::attempt::judge_answer;
 use super::attempts::{Tries, attempts};
 use super::client::Client;
 use super::failure::Failure;
@@ -254,7 +255,9 @@ async fn handle(
         }
     };
     if answered.head.status == 101 {
-        return refuse(request, Failure::BadResponse("an upgrade that was not asked for"), &mut side);
+        let failure = Failure::BadResponse("an upgrade that was not asked for");
+        judge_answer(&request, answered.in_flight.target(), 101, Some(&failure));
+        return refuse(request, failure, &mut side);
     }
     if let Err(failure) = respond::respond(&mut request, answered, &mut side, &slot).await {
         side.reset(Reason::INTERNAL_ERROR);

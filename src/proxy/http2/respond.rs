@@ -4,7 +4,7 @@ use super::head;
 use super::piece::Piece;
 use super::side::Http2Side;
 use crate::connect::poll_room;
-use crate::proxy::attempt::Answered;
+use crate::proxy::attempt::{Answered, judge_answer};
 use crate::proxy::body::Part;
 use crate::proxy::buffer::Window;
 use crate::proxy::failure::Failure;
@@ -40,8 +40,11 @@ pub(super) async fn respond(
         request.detach();
     }
     let passing = Passing::new((&worker, slot), exchange, request, side, read_timeout);
-    let mut sending = Sending { passing, part: None, waiting: None, last: ended };
-    poll_fn(|cx| sending.poll(cx)).await?;
+    let mut sending = Sending { passing, part: None, waiting: None, last: ended, stalled: false };
+    let sent = poll_fn(|cx| sending.poll(cx)).await;
+    let request = &*sending.passing.request;
+    judge_answer(request, in_flight.target(), request.record.status, sent.as_ref().err());
+    sent?;
     sending.passing.exchange.finish(&worker, in_flight.target(), profile);
     Ok(())
 }
@@ -55,6 +58,8 @@ struct Sending<'a> {
     waiting: Option<Window>,
     /// Nothing follows it.
     last: bool,
+    /// The client's window did not let it through at once.
+    stalled: bool,
 }
 
 impl Sending<'_> {
@@ -98,6 +103,8 @@ impl Sending<'_> {
             let stream = self.passing.side.stream()?;
             let Poll::Ready(room) = poll_room(stream, cx, length) else {
                 self.give_back();
+                self.stalled = true;
+                self.passing.stalls(self.kept());
                 self.passing.pump(cx);
                 return self.passing.wait(cx, Waits::ForClient).map(Err);
             };
@@ -105,6 +112,9 @@ impl Sending<'_> {
             let piece = self.take(room);
             let end = self.last && self.part.is_none();
             self.passing.side.stream()?.send_data(piece, end).map_err(|_| Failure::ClientGone)?;
+            if self.part.is_none() && std::mem::take(&mut self.stalled) {
+                self.passing.flows();
+            }
             self.passing.went_on();
         }
         self.waiting = None;
@@ -122,6 +132,14 @@ impl Sending<'_> {
             self.waiting = Some(waiting);
             self.part = Some(Part::Bytes(Bytes::copy_from_slice(buffer.data())));
             buffers.put(buffer);
+        }
+    }
+
+    /// Bytes of memory that the part takes.
+    fn kept(&self) -> usize {
+        match &self.part {
+            Some(Part::Buffer(buffer)) => buffer.size(),
+            part => part.as_ref().map_or(0, |part| part.data().len()),
         }
     }
 

@@ -7,6 +7,7 @@ use crate::telemetry::clock;
 use crate::telemetry::{Telemetry, TelemetryOptions, place_json};
 use ipnet::IpNet;
 use plimsoll_core::config::{AddedHeaders, Document, Http2, Limits, Protocol, Timeouts};
+use plimsoll_core::health::CheckRules;
 use plimsoll_core::limits::Rate;
 use plimsoll_core::model::{Causes, TargetId, UpstreamId};
 use plimsoll_core::plan::{Input, Names, plan};
@@ -15,6 +16,7 @@ use plimsoll_core::router::{Router, Rules};
 use plimsoll_core::upstream::{
     HedgeLimits, Member, Pool, PoolOptions, RetryLimits, Signal, Target, Upstream, WaitLimits, balancer,
 };
+use socket2::{Domain, Socket, Type};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -35,8 +37,11 @@ pub(super) struct Options {
     pub(super) queue: Option<WaitLimits>,
     pub(super) retry_budget: Option<RetryLimits>,
     pub(super) hedging: Option<HedgeLimits>,
+    pub(super) passive: Option<CheckRules>,
     pub(super) timeouts: Timeouts,
     pub(super) limits: Limits,
+    pub(super) connect_timeout: Duration,
+    pub(super) write_timeout: Duration,
     pub(super) read_timeout: Duration,
     pub(super) protocol: Protocol,
     pub(super) proxy_protocol: bool,
@@ -53,8 +58,11 @@ impl Default for Options {
             queue: None,
             retry_budget: None,
             hedging: None,
+            passive: None,
             timeouts: Timeouts::default(),
             limits: Limits::default(),
+            connect_timeout: Duration::from_secs(2),
+            write_timeout: Duration::from_secs(5),
             read_timeout: Duration::from_secs(60),
             protocol: Protocol::Http,
             proxy_protocol: false,
@@ -103,7 +111,7 @@ impl Fixture {
             hold: self.options.hold,
             grace: Duration::from_secs(60),
             threshold: 0.0,
-            passive: None,
+            passive: self.options.passive.clone(),
             max_concurrency: self.options.max_concurrency,
             queue: self.options.queue,
             retry_budget: self.options.retry_budget,
@@ -224,6 +232,22 @@ pub(super) fn nobody() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
+/// An address where connections are never refused and never come about: the queue of who listens there is full.
+pub(super) fn black_hole() -> (SocketAddr, Vec<Socket>) {
+    let socket = || Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let mut held = vec![socket()];
+    held[0].bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    held[0].listen(0).unwrap();
+    let address = held[0].local_addr().unwrap();
+    // One is queued; what comes after it, and the first word of it, is dropped.
+    for _ in 0..2 {
+        let client = socket();
+        let _refused = client.connect_timeout(&address, Duration::from_millis(100));
+        held.push(client);
+    }
+    (address.as_socket().unwrap(), held)
+}
+
 fn snapshot(telemetry: &Arc<Telemetry>, upstream: &Arc<Upstream>, options: &Options) -> Snapshot {
     let service = Arc::new(Service {
         name: "web".into(),
@@ -231,8 +255,8 @@ fn snapshot(telemetry: &Arc<Telemetry>, upstream: &Arc<Upstream>, options: &Opti
         protocol: options.protocol,
         path: None,
         retries: 5,
-        connect_timeout: Duration::from_secs(2),
-        write_timeout: Duration::from_secs(5),
+        connect_timeout: options.connect_timeout,
+        write_timeout: options.write_timeout,
         read_timeout: options.read_timeout,
         upstream: Arc::clone(upstream),
         upstream_series: telemetry.upstream("web"),

@@ -9,6 +9,7 @@
 mod announced;
 mod bodies;
 mod calls;
+mod crowds;
 mod fixture;
 mod hedging;
 mod http2;

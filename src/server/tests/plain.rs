@@ -23,7 +23,7 @@ fn what_waits_in_a_sockets_queue_is_answered_though_it_is_closed() {
     let listening = fixture.server.listen(&"later".into(), "127.0.0.1:0".parse().unwrap(), &[], 0).unwrap();
     let clients: Vec<TcpStream> = (0..16).map(|_| TcpStream::connect(listening.address).unwrap()).collect();
     fixture.server.rename(listening.key, &"http".into(), 0);
-    fixture.server.close(listening.key);
+    fixture.server.close(listening.key, false);
     for mut client in clients {
         client.write_all(b"GET / HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n").unwrap();
         assert!(read_to_end(&mut client).ends_with("hi"));

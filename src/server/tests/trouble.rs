@@ -1,7 +1,8 @@
 //! What goes wrong behind the gateway, before it, and between.
 
-use super::fixture::{Fixture, Options, answering, nobody, read_to_end, read_until, serve};
+use super::fixture::{Fixture, Options, answering, black_hole, nobody, read_to_end, read_until, serve};
 use plimsoll_core::config::{Limits, RequestRate, Timeouts};
+use plimsoll_core::health::CheckRules;
 use plimsoll_core::upstream::{RetryLimits, WaitLimits};
 use std::io::Write;
 use std::net::SocketAddr;
@@ -34,6 +35,47 @@ fn bad_heads_are_refused_in_words_and_end_the_connection() {
     check("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "501");
     check(&format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(9000)), "414");
     check(&format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "a".repeat(40_000)), "431");
+}
+
+#[test]
+fn where_nothing_is_heard_of_a_connect_the_next_target_is_tried_also_for_a_post() {
+    let (address, _held) = black_hole();
+    let connect_timeout = Duration::from_millis(200);
+    let both = Options { targets: vec![address, answering(OK)], connect_timeout, ..Options::default() };
+    let fixture = Fixture::new(both);
+    for request in [GET, POST, GET, POST] {
+        assert_eq!(status(&fixture.talk(request)), "200");
+    }
+    let repeated = fixture.metric("plimsoll_retries_total{upstream=\"web\",reason=\"connect_timeout\"}");
+    assert!(repeated >= 1.0, "every second one tries it first: {repeated}");
+    let fixture = Fixture::new(Options { targets: vec![address], connect_timeout, ..Options::default() });
+    let answer = fixture.talk(GET);
+    assert!(status(&answer) == "504" && answer.contains("timing out"), "{answer}");
+    fixture.until_metric("plimsoll_requests_lost_total{upstream=\"web\",reason=\"connect_timeout\"}", 1.0);
+}
+
+#[test]
+fn a_target_that_takes_nothing_of_a_body_is_given_up_in_time() {
+    let target = serve(|stream| {
+        std::thread::sleep(Duration::from_secs(8));
+        drop(stream);
+    });
+    let write_timeout = Duration::from_millis(300);
+    let fixture = Fixture::new(Options { targets: vec![target], write_timeout, ..Options::default() });
+    let began = Instant::now();
+    let mut stream = fixture.connect();
+    let mut body = stream.try_clone().unwrap();
+    // More than all the buffers on the way can hold; at some point the gateway takes no more of it.
+    let writing = std::thread::spawn(move || {
+        let mut all = b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 67108864\r\n\r\n".to_vec();
+        all.resize(all.len() + (64 << 20), b'x');
+        body.write_all(&all)
+    });
+    let answer = read_until(&mut stream, "\r\n\r\n");
+    assert_eq!(status(&answer), "504", "{answer}");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    drop(stream);
+    let _cut = writing.join().unwrap();
 }
 
 #[test]
@@ -121,6 +163,32 @@ fn an_answer_that_breaks_everywhere_is_given_up_after_the_services_retries() {
     assert_eq!(status(&fixture.talk(GET)), "502");
     // The service has five retries.
     assert_eq!(tries.load(Ordering::SeqCst), 6);
+}
+
+#[test]
+fn an_answer_that_breaks_after_its_head_is_a_failure_for_passive_checks_and_a_whole_one_is_none() {
+    let cut = |length: usize| format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\nhi");
+    let passive = CheckRules { tcp_failures: 3, ..CheckRules::default() };
+    let check = |answer: String, asked: usize, healthy: bool| {
+        let target = serve(move |mut stream| {
+            read_until(&mut stream, "\r\n\r\n");
+            stream.write_all(answer.as_bytes()).unwrap();
+        });
+        let options = Options { targets: vec![target], passive: Some(passive.clone()), ..Options::default() };
+        let fixture = Fixture::new(options);
+        for _ in 0..asked {
+            assert_eq!(status(&fixture.talk(POST)), "200");
+        }
+        let found = || fixture.upstream.pool().targets()[0].target.counters().unhealthy;
+        let began = Instant::now();
+        // The client may know of the end before it is counted.
+        while found().is_none() && began.elapsed() < Duration::from_millis(if healthy { 200 } else { 5000 }) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(found().is_none(), healthy, "{:?} after {asked} answers", found());
+    };
+    check(cut(2), 6, true);
+    check(cut(3), 3, false);
 }
 
 #[test]

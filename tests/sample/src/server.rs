@@ -10,12 +10,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 
 /// 100 ms: how long the sample goes through what may still lie in the kernel's queue when it ends.
 const LAST_ACCEPT: Duration = Duration::from_millis(100);
+/// 300 ms: how long a connection without a request is read on when the sample ends. Who closes it at once may close it upon
+/// a request that the kernel has acknowledged already, and nobody can tell then whether it was carried out.
+const LAST_READ: Duration = Duration::from_millis(300);
 
 /// Who the sample is, and how it ends.
 #[derive(Clone, Debug)]
@@ -93,10 +96,17 @@ async fn connection(mut stream: TcpStream, replica: &Arc<Replica>) -> Result<()>
     let mut reader = Reader::new(from);
     let mut stopping = replica.stopping.clone();
     loop {
-        tokio::select! {
+        let begun = tokio::select! {
             biased;
-            begun = reader.begin() => if !begun? { return Ok(()) },
-            _ = stopping.wait_for(|stopping| *stopping) => return Ok(()),
+            begun = reader.begin() => Some(begun?),
+            _ = stopping.wait_for(|stopping| *stopping) => None,
+        };
+        let begun = match begun {
+            Some(begun) => begun,
+            None => begins_late(&mut reader, replica).await?,
+        };
+        if !begun {
+            return Ok(());
         }
         if reader.speaks_http2().await? {
             let (first, from) = reader.into_parts();
@@ -133,6 +143,14 @@ async fn connection(mut stream: TcpStream, replica: &Arc<Replica>) -> Result<()>
             return to.shutdown().await;
         }
     }
+}
+
+/// Whether a request comes on a connection that was idle as the sample was told to stop.
+async fn begins_late<R: AsyncRead + Unpin>(reader: &mut Reader<R>, replica: &Replica) -> Result<bool> {
+    if replica.options.linger.is_zero() {
+        return Ok(false);
+    }
+    tokio::time::timeout(LAST_READ, reader.begin()).await.unwrap_or(Ok(false))
 }
 
 fn answer(request: &Request, replica: &Replica, last: bool) -> String {

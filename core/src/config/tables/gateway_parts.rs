@@ -38,7 +38,8 @@ pub(super) static LIMITS: Table = Table {
         field("request_body", Kind::Either(&[NONE, Kind::Size]), "Bytes of a request's body.")
             .text("none")
             .example("10MiB"),
-        field("buffered_bytes", Kind::Size, "Bytes of all bodies and queues together; past it, new work is shed.")
+        field("buffered_bytes", Kind::Size, "Bytes that heads and bodies under way take in buffers, a worker's part being its share: the more of it is taken, the \
+             less is read ahead; past it, new requests are shed.")
             .text("256MiB"),
         field("replay_body", Kind::Size, "Bytes of a request's body that are kept for another attempt.").text("64KiB"),
         field(
@@ -67,7 +68,12 @@ pub(super) static TIMEOUTS: Table = Table {
     fields: &[
         field("tls_handshake", Kind::Duration, "Of a client's handshake.").text("10s"),
         field("client_header", Kind::Duration, "From a request's first byte to the end of its head.").text("10s"),
-        field("client_body", Kind::Duration, "Between two reads of a request's body.").text("60s"),
+        field(
+            "client_body",
+            Kind::Duration,
+            "Between two reads of a request's body, and two writes of an answer to its client.",
+        )
+        .text("60s"),
         field("client_idle", Kind::Duration, "Of a client's connection without a request.").text("75s"),
         field("upstream_idle", Kind::Duration, "Of a connection to a target without a request.").text("60s"),
         field("request", Kind::Either(&[NONE, Kind::Duration]), "Of a whole request.").text("none").example("30s"),

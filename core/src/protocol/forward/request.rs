@@ -158,7 +158,8 @@ const FORWARDED: u64 = Known::Forwarded.bit()
     | Known::XForwardedPort.bit()
     | Known::XForwardedPath.bit()
     | Known::XForwardedPrefix.bit()
-    | Known::XRealIp.bit();
+    | Known::XRealIp.bit()
+    | Known::Consumer.bit();
 
 /// The names whose lines are sent on as they came.
 fn kept(head: &RequestHead, f: &ForwardRequest<'_>) -> u64 {

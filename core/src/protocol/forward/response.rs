@@ -6,7 +6,7 @@ use crate::protocol::{BodyLength, Known, ResponseHead, Version};
 
 /// What a response towards a client says besides what the target sent.
 #[derive(Clone, Copy, Debug)]
-pub struct ForwardResponse<'a> {
+pub struct ForwardResponse<'a, A = &'a [u8]> {
     /// What the client speaks.
     pub version: Version,
     /// Whether the client's connection lives on.
@@ -18,23 +18,23 @@ pub struct ForwardResponse<'a> {
     /// The client takes trailers: keep `Trailer`.
     pub te_trailers: bool,
     /// Lines to add, each with its CRLF.
-    pub added: &'a [u8],
+    pub added: A,
     /// `Date: …` with its CRLF, added where the target sent none.
     pub date: Option<&'a [u8]>,
 }
 
 /// Appends the head of an HTTP/1.1 response to `out`; also of an interim one (1xx), which says nothing of lengths and
 /// connections.
-pub fn write_response(head: &ResponseHead, f: &ForwardResponse<'_>, out: &mut Vec<u8>) {
-    // The date, and what may be said of length and connection.
-    const OWN: usize = 160;
-    put::append(&Written(head, f), head.store.bytes.len() + f.added.len() + OWN, out);
+pub fn write_response<A: Text>(head: &ResponseHead, f: &ForwardResponse<'_, A>, out: &mut Vec<u8>) {
+    // The date, what may be said of length and connection, and what a gateway adds.
+    const OWN: usize = 288;
+    put::append(&Written(head, f), head.store.bytes.len() + OWN, out);
 }
 
 /// A head, and what is made of it.
-struct Written<'a>(&'a ResponseHead, &'a ForwardResponse<'a>);
+struct Written<'a, A>(&'a ResponseHead, &'a ForwardResponse<'a, A>);
 
-impl Text for Written<'_> {
+impl<A: Text> Text for Written<'_, A> {
     #[inline(always)]
     fn put_to(&self, out: &mut impl Put) {
         let Self(head, f) = *self;
@@ -48,7 +48,7 @@ impl Text for Written<'_> {
         if let Some(date) = f.date.filter(|_| head.status >= 200 && !head.store.has(Known::Date)) {
             out.put(date);
         }
-        out.put(f.added);
+        f.added.put_to(out);
         let mut lines = Lines(out);
         match f.body {
             BodyLength::Length(length)

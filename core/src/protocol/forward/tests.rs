@@ -109,6 +109,8 @@ fn nobody_else_speaks_with_the_gateways_voice() {
     let spoofed = "Forwarded: for=1\r\nX-Real-IP: 1\r\nX-Forwarded-Proto: 1\r\nX-Forwarded-Host: 1\r\nX-Forwarded-Port: 1\r\n\
                    X-Forwarded-Path: 1\r\nX-Forwarded-Prefix: 1\r\n";
     check_lines(spoofed, "", "9.9.9.9");
+    check_lines("X-Consumer-ID: 1\r\nx-consumer-username: admin\r\nX-Anonymous-Consumer: 1\r\n", "", "9.9.9.9");
+    check_lines("X_Consumer_Username: 1\r\nX-Consumer-Theirs: 1\r\n", "X-Consumer-Theirs: 1\r\n", "9.9.9.9");
     check_lines("X_Real_IP: 1\r\nx_forwarded_for: 1\r\nX-Forwarded_Proto: 1\r\nA_B: 1\r\n", "A_B: 1\r\n", "9.9.9.9");
     check_lines(
         "X-Forwarded-For: 1.1.1.1\r\nA: 1\r\nx-forwarded-for: 2.2.2.2, 3.3.3.3\r\n",
@@ -122,11 +124,11 @@ fn nobody_else_speaks_with_the_gateways_voice() {
 fn a_trusted_proxy_speaks_for_itself() {
     let head = request(
         "GET /p HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: http\r\nX-Real-IP: 1.1.1.1\r\nX-Forwarded-For: 1.1.1.1\r\n\
-         X-Forwarded-Prefix: /theirs\r\nConnection: x-real-ip\r\n\r\n",
+         X-Consumer-Username: ann\r\nX-Forwarded-Prefix: /theirs\r\nConnection: x-real-ip\r\n\r\n",
     );
     let f = ForwardRequest { trusted: true, prefix: Some(b"/ours"), ..forward(&head) };
     let expected = "GET /p HTTP/1.1\r\nHost: t:80\r\nX-Forwarded-Proto: http\r\nX-Real-IP: 1.1.1.1\r\n\
-                    X-Forwarded-Prefix: /theirs\r\nX-Forwarded-For: 1.1.1.1, 9.9.9.9\r\nX-Forwarded-Port: 8443\r\n\
+                    X-Consumer-Username: ann\r\nX-Forwarded-Prefix: /theirs\r\nX-Forwarded-For: 1.1.1.1, 9.9.9.9\r\nX-Forwarded-Port: 8443\r\n\
                     X-Forwarded-Host: a\r\nX-Forwarded-Path: /p\r\n\r\n";
     assert_eq!(written(&head, &f), expected);
 }
@@ -217,7 +219,7 @@ fn answer(head: &ResponseHead) -> ForwardResponse<'static> {
         body: head.body,
         upgrade: head.upgrade,
         te_trailers: false,
-        added: b"",
+        added: b"".as_slice(),
         date: Some(b"Date: now\r\n"),
     }
 }
@@ -240,7 +242,7 @@ fn responses_go_on_without_what_belongs_to_the_targets_connection() {
         "HTTP/1.0 200 Fine\r\nServer: s\r\nConnection: keep-alive, x-a\r\nX-A: 1\r\nKeep-Alive: timeout=5\r\n\
          Content-Length: 3\r\nUpgrade: h2c\r\nTrailer: t\r\nX-B: 2\r\n\r\n",
         Method::Get,
-        |f| ForwardResponse { added: b"Via: v\r\n", ..f },
+        |f| ForwardResponse { added: b"Via: v\r\n".as_slice(), ..f },
         "HTTP/1.1 200 Fine\r\nServer: s\r\nContent-Length: 3\r\nX-B: 2\r\nDate: now\r\nVia: v\r\n\r\n",
     );
     check_response(

@@ -120,7 +120,7 @@ proptest! {
         let came = format!("HTTP/1.1 {status} Some reason\r\n{framing}{}Keep-Alive: timeout=1\r\n\r\n", lines(&fields));
         let head = read_response(came.as_bytes()).expect("a good response");
         let mut out = Vec::new();
-        let f = ForwardResponse { version: Version::Http11, keep_alive: true, body: head.body, upgrade: false, te_trailers: false, added: b"", date: None };
+        let f = ForwardResponse { version: Version::Http11, keep_alive: true, body: head.body, upgrade: false, te_trailers: false, added: b"".as_slice(), date: None };
         write_response(&head, &f, &mut out);
         let sent = read_response(&out).expect("a good response");
         prop_assert_eq!(unknown(sent.fields()), unknown(head.fields()));
