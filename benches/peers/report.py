@@ -69,7 +69,7 @@ def others(results: dict) -> tuple[dict[str, str], str]:
         if any(made.get(part) != usual[part] for part in looked_at):
             line = f"{made['build']}; {made['date']}, {made['rounds']} rounds of {made['seconds']:g} s, {made['processor']}"
             letters[key] = lines.setdefault(line, chr(ord("a") + len(lines)))
-    notes = "".join(f"- **[{letter}]** not of this run, but of Plimsoll {line}.\n" for line, letter in lines.items())
+    notes = "".join(f"- **[{letter}]** made apart from the rest: {line}.\n" for line, letter in lines.items())
     return letters, notes
 
 
