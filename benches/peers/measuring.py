@@ -1,5 +1,6 @@
 """One measurement of one proxy."""
 
+import contextlib
 import http.client
 import json
 import statistics
@@ -12,14 +13,21 @@ from workloads import SLOW_LATENCIES, SLOW_PORT, Workload
 
 SHARE_OF_CAPACITY = 0.7
 WARM_SECONDS = 1
+MANY_SECONDS = 5
+"""Where there are a thousand connections, so that opening them is a small part of the calls that are counted."""
 
 
 def flood(workload: Workload, proxy: Proxy, seconds: float) -> dict:
     """One run: microseconds of CPU a request, and how busy the proxy kept its cores."""
-    if workload.idle:
-        with generators.Idle(proxy.place.http, idle_connections(workload), path="/small"):
-            return used(workload, proxy, lambda: workload.flood(proxy, seconds))
-    return used(workload, proxy, lambda: workload.flood(proxy, seconds))
+    with idling(workload, proxy):
+        return used(workload, proxy, lambda: workload.flood(proxy, seconds))
+
+
+def idling(workload: Workload, proxy: Proxy) -> contextlib.AbstractContextManager:
+    """The workload's idle connections, where it has some."""
+    if not workload.idle:
+        return contextlib.nullcontext()
+    return generators.Idle(proxy.place.http, idle_connections(workload), path="/small")
 
 
 def used(workload: Workload, proxy: Proxy, run) -> dict:
@@ -38,27 +46,33 @@ def used(workload: Workload, proxy: Proxy, run) -> dict:
 
 def calls(workload: Workload, proxy: Proxy) -> float:
     """System calls a request, on a short run of its own: being watched slows a proxy down several times."""
-    result, count = machine.system_calls(proxy.pid, lambda: workload.flood(proxy, WARM_SECONDS))
+    with idling(workload, proxy):
+        result, count = machine.system_calls(
+            proxy.pid, lambda: workload.flood(proxy, MANY_SECONDS if workload.idle else WARM_SECONDS))
     proxy.forget_log()
     return count / result["answered"]
 
 
-def rate(workload: Workload, proxies: dict[str, Proxy]) -> float:
+def rate(workload: Workload, proxies: dict[str, Proxy]) -> tuple[float, float]:
     """What all can do alike: a part of what the slowest of Plimsoll and the peers can, asked by the same generator. The
-    better of two tries: one hiccup of the machine would set the rate of all that follows."""
+    better of two tries: one hiccup of the machine would set the rate of all that follows. And how busy the slowest was:
+    if it was not, the generator set the rate."""
     most = []
     for proxy in (proxies[name] for name in ["plimsoll", *PEERS] if name in proxies):
-        results = [generators.load(workload.port(proxy), WARM_SECONDS, **workload.options) for _ in range(2)]
-        most.append(max(result["answered"] / result["seconds"] for result in results))
-        proxy.forget_log()
-    return SHARE_OF_CAPACITY * min(most)
+        with idling(workload, proxy):
+            results = [used(workload, proxy, lambda: generators.load(workload.port(proxy), WARM_SECONDS, **workload.options))
+                       for _ in range(2)]
+        most.append(max((result["answered"] / result["seconds"], result["busy"]) for result in results))
+    slowest, busy = min(most)
+    return SHARE_OF_CAPACITY * slowest, busy
 
 
 def at_rate(workload: Workload, proxy: Proxy, seconds: float, per_second: float) -> dict:
     if workload.kind == "shares":
         shares()
-    result = used(workload, proxy, lambda: generators.load(
-        workload.port(proxy), seconds, rate=per_second, may_fail=True, **workload.options))
+    with idling(workload, proxy):
+        result = used(workload, proxy, lambda: generators.load(
+            workload.port(proxy), seconds, rate=per_second, may_fail=True, **workload.options))
     return result | (shares() if workload.kind == "shares" else {})
 
 

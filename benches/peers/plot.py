@@ -1,10 +1,12 @@
 """The plot that the README shows: CPU a request and p99 of every proxy, relative to the best peer. Light and dark."""
 
 import math
+import statistics
 from xml.sax.saxutils import escape
 
 from proxies import PEERS
-from ratios import compare, median
+from ratios import compare, paired
+from report import main_run, measured
 
 FIRST = "plimsoll"
 TITLES = {"plimsoll": "Plimsoll", "nginx": "nginx", "haproxy": "HAProxy", "envoy": "Envoy", "caddy": "Caddy"}
@@ -42,8 +44,10 @@ def svg(data: dict) -> str:
             *panel(data, rows, names, LEFT + PANEL + GAP, "p99 latency", "latency", "p99_us", names[1:])]
     for number, key in enumerate(rows):
         body.append(text(16, TOP + ROW * number + 20, LABELS[key]))
-    seconds = f"{data['rounds']} rounds of {data['seconds']:g} s"
-    body.append(text(16, height - 14, f"Everything on, one worker, {seconds}, {data['machine']['cores']} cores of "
+    made = main_run(data["results"])
+    workers = "one worker (two in the last row)" if "w10" in rows else "one worker"
+    seconds = f"{made['rounds']} rounds of {made['seconds']:g} s"
+    body.append(text(16, height - 14, f"Everything on, {workers}, {seconds}, {data['machine']['cores']} cores of "
                      f"{data['machine']['processor']}. Left is better; lines: 95 %; dots at the edge lie beyond.", "soft"))
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
             f'role="img" aria-label="CPU a request and p99 latency relative to the best peer">\n<style>{STYLE}</style>\n'
@@ -60,7 +64,7 @@ def legend(names: list[str]):
 
 def panel(data: dict, rows: list[str], names: list[str], left: float, title: str, kind: str, key: str,
           others: list[str]):
-    """A column: the best of `others` is 1 in each row."""
+    """A column: the best of `others` is 1 in each row, and each proxy the median of its ratios to that in the same round."""
     bottom = TOP + ROW * len(rows)
     reference = "the better of nginx and HAProxy = 1" if others == PEERS else "the best peer = 1"
     yield text(left, 58, title, "title")
@@ -72,17 +76,17 @@ def panel(data: dict, rows: list[str], names: list[str], left: float, title: str
         yield f'<line class="{"one" if tick == 1 else "grid"}" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{bottom}"/>'
         yield text(x, bottom + 18, f"{tick:g}", "soft", "middle")
     for number, workload in enumerate(rows):
-        rounds, y = data["results"][workload].get(kind), TOP + ROW * number + ROW / 2
+        rounds, y = dict(measured(data["results"], kind)).get(workload), TOP + ROW * number + ROW / 2
         compared = compare(rounds, FIRST, others, key) if rounds else None
         if not compared:
             yield text(left + place(1) + 8, y + 4, "–", "soft")
             continue
-        best = median(rounds, compared["best"], key)
         # Plimsoll last, so that it lies on top.
         for name in [*others, *[name for name in names if name not in (*others, FIRST)]]:
-            value = median(rounds, name, key)
-            if value is not None:
-                yield dot(left + place(value / best), y, name, f"{value / best:.2f}")
+            pairs = paired(rounds, name, compared["best"], key)
+            if pairs:
+                value = statistics.median(pairs)
+                yield dot(left + place(value), y, name, f"{value:.2f}")
         low, high = left + place(compared["low"]), left + place(compared["high"])
         yield f'<line class="plimsoll" stroke-width="2.5" x1="{low:.1f}" x2="{high:.1f}" y1="{y}" y2="{y}"/>'
         yield dot(left + place(compared["ratio"]), y, FIRST, f"{compared['ratio']:.2f}")

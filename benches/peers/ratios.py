@@ -19,6 +19,22 @@ def interval(values: list[float]) -> tuple[float, float]:
     return ordered[rank], ordered[count - 1 - rank]
 
 
+def divided(one: float, other: float) -> float:
+    """Latencies are infinite where too many requests failed: then nothing is slower, and two such are alike."""
+    if math.isinf(other):
+        return 1.0 if math.isinf(one) else 0.0
+    return one / other
+
+
+def paired(rounds: list[dict], one: str, other: str, key: str) -> list[float]:
+    return [divided(turn[one][key], turn[other][key]) for turn in rounds if one in turn and other in turn]
+
+
+def summary(pairs: list[float]) -> dict:
+    low, high = interval(pairs)
+    return {"ratio": statistics.median(pairs), "low": low, "high": high, "pairs": len(pairs)}
+
+
 def compare(rounds: list[dict], first: str, others: list[str], key: str) -> dict | None:
     """`first` ÷ the best of `others`, by rounds. Which one is best is decided once, by medians: the best of each round
     would be better than any of them is."""
@@ -27,6 +43,5 @@ def compare(rounds: list[dict], first: str, others: list[str], key: str) -> dict
     if not medians or median(rounds, first, key) is None:
         return None
     best = min(medians, key=medians.get)
-    pairs = [one[first][key] / one[best][key] for one in rounds if first in one and best in one]
-    low, high = interval(pairs)
-    return {"best": best, "ratio": statistics.median(pairs), "low": low, "high": high, "pairs": len(pairs)}
+    pairs = paired(rounds, first, best, key)
+    return summary(pairs) | {"best": best} if pairs else None

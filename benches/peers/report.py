@@ -1,11 +1,14 @@
-"""The results as Markdown."""
+"""The results as Markdown: what is measured of most workloads. `special.py` has the rest."""
 
-import statistics
+from collections import Counter
 from pathlib import Path
 
-from proxies import PEERS
+import special
+from cells import milliseconds, ratios, table
+from proxies import PEERS, PROXIES
 from ratios import compare, median
-from workloads import SLOW_LATENCIES, WORKLOADS
+from rounds import RESUMED_AT_LEAST
+from workloads import WORKLOADS
 
 BUSY_ENOUGH = 0.95
 """Of its cores, so that a rate says something of the proxy, not of who asks it."""
@@ -16,29 +19,58 @@ HEAD = """# Plimsoll beside its peers
 Written by `benches/peers/run.py`; [how it measures and how to read it](../benches/peers/README.md). To run it again:
 
 ```sh
-cargo build --release --package plimsoll --package plimsoll-bench-load
 sudo python3 benches/peers/run.py
 ```
 """
 
 
 def markdown(data: dict, plot: Path | None) -> str:
-    names = list(data["versions"])
+    names, results = list(data["versions"]), data["results"]
+    letters, notes = others(results)
+
+    def marked(key: str, title: str = "") -> str:
+        return " ".join(part for part in (key, title, f"[{letters[key]}]" if key in letters else "") if part)
+
     parts = [HEAD]
     if plot:
         parts.append(f"![CPU per request and tails, relative to the best peer]({plot.name})\n")
-    parts += [machine(data), cost(data, names), tails(data, names), calls_and_memory(data, names), idle(data, names),
-              shares(data, names), reloads(data), churn(data), two_workers(data, names)]
+    parts += [machine(data), notes, cost(results, names, marked), tails(results, names, marked), resumption(results),
+              calls_and_memory(results, names, marked), special.idle(results, names, marked),
+              special.shares(results, names, marked), special.reloads(results, marked), special.churn(results, marked),
+              special.two_workers(results, names, marked)]
     return "\n".join(part for part in parts if part)
 
 
 def machine(data: dict) -> str:
-    box, versions = data["machine"], data["versions"]
-    shown = ", ".join(f"{name} {short(text, name)}" for name, text in versions.items())
-    return (f"{box['date']}; {box['cores']} cores of {box['processor']}, {box['memory']}, Linux {box['kernel']}, loopback in "
+    box, versions, made = data["machine"], data["versions"], main_run(data["results"])
+    shown = ", ".join(f"{name} {short(text, name)}" for name, text in versions.items() if name != FIRST)
+    absent = "; ".join(f"{name}: {why}" for name, why in data.get("left_out", {}).items())
+    return (f"{made['date']}; {box['cores']} cores of {box['processor']}, {box['memory']}, Linux {box['kernel']}, loopback in "
             f"a network namespace of its own, congestion control {box['congestion control']}, {box['descriptors']:,} "
-            f"descriptors. {data['rounds']} rounds of {data['seconds']:g} s, A B B A. {shown}. All have access logs written "
+            f"descriptors. {made['rounds']} rounds of {made['seconds']:g} s, A B B A: each gives one pair. "
+            f"{made['build']}; {shown}.{f' Not here: {absent}.' if absent else ''} All have access logs written "
             f"to files, timeouts, limits, upstream keep-alive and (but for nginx, which has none) active health checks.\n")
+
+
+def main_run(results: dict) -> dict:
+    """How most workloads were made."""
+    found = Counter(tuple(sorted(result["made"].items())) for result in results.values())
+    return dict(found.most_common(1)[0][0])
+
+
+def others(results: dict) -> tuple[dict[str, str], str]:
+    """A letter for each workload that was made in another way than most: another build, day, machine, number of rounds."""
+    usual, letters, lines = main_run(results), {}, {}
+    for key, result in results.items():
+        made = result["made"]
+        # Rounds mean nothing where it has ways of its own.
+        looked_at = [part for part in usual if WORKLOADS[key].kind not in ("idle", "churn") or part not in ("rounds", "seconds")
+                     ] if key in WORKLOADS else list(usual)
+        if any(made.get(part) != usual[part] for part in looked_at):
+            line = f"{made['build']}; {made['date']}, {made['rounds']} rounds of {made['seconds']:g} s, {made['processor']}"
+            letters[key] = lines.setdefault(line, chr(ord("a") + len(lines)))
+    notes = "".join(f"- **[{letter}]** made apart from the rest: {line}.\n" for line, letter in lines.items())
+    return letters, notes
 
 
 def short(text: str, name: str) -> str:
@@ -49,18 +81,20 @@ def short(text: str, name: str) -> str:
     return words[0] if words else text
 
 
-def cost(data: dict, names: list[str]) -> str:
-    rows = []
-    for key, rounds in measured(data, "cost"):
-        cells = [processor(rounds, name) for name in names]
-        rows.append([f"{key} {WORKLOADS[key].title}", *cells, ratio(compare(rounds, FIRST, PEERS, "us"))])
-    if not rows:
+def cost(results: dict, names: list[str], marked) -> str:
+    found = measured(results, "cost")
+    titled = [(marked(key, WORKLOADS[key].title if key in WORKLOADS else ""), rounds) for key, rounds in found]
+    for key, rounds in measured(results, "cost_one"):
+        titled.append((marked(key, WORKLOADS[key].title.replace("two workers", "but one worker")), rounds))
+    if not titled:
         return ""
-    text = table(["", *names, "Plimsoll ÷ the better of nginx and HAProxy"], rows)
-    rates = [[key, *[rate(rounds, name) for name in names]] for key, rounds in measured(data, "cost")
-             if WORKLOADS[key].kind == "usual"]
+    title, cells = ratios("Plimsoll ÷ the better of nginx and HAProxy",
+                          [compare(rounds, FIRST, PEERS, "us") for _, rounds in titled])
+    rows = [[head, *[processor(rounds, name) for name in names], cell] for (head, rounds), cell in zip(titled, cells)]
+    rates = [[marked(key), *[rate(rounds, name) for name in names]] for key, rounds in found
+             if key in WORKLOADS and WORKLOADS[key].kind == "usual"]
     return (f"## CPU per request\n\nMicroseconds of the proxy's processes: all (user + system). Medians; the ratio with its "
-            f"95 % interval over pairs of neighbouring measurements.\n\n{text}\n"
+            f"95 % interval over pairs of neighbouring measurements.\n\n{table(['', *names, title], rows)}\n"
             f"Requests a second. *Generator-bound*: the proxy kept its cores less than {BUSY_ENOUGH:.0%} busy, so that the "
             f"rate would be that of who asked or of the origin, on the other core.\n\n{table(['', *names], rates)}")
 
@@ -81,126 +115,61 @@ def rate(rounds: list[dict], name: str) -> str:
     return f"{median(rounds, name, 'rate'):,.0f}"
 
 
-def tails(data: dict, names: list[str]) -> str:
-    rows = []
-    for key, rounds in measured(data, "latency"):
-        cells = [" / ".join(milliseconds(median(rounds, name, part)) for part in ("p50_us", "p99_us", "p999_us"))
-                 if median(rounds, name, "p50_us") is not None else "–" for name in names]
-        others = [name for name in names if name != FIRST]
-        both = [ratio(compare(rounds, FIRST, others, part)) for part in ("p99_us", "p999_us")]
-        rows.append([f"{key} at {data['results'][key]['rate']:,.0f}/s", *cells, *both])
+def tails(results: dict, names: list[str], marked) -> str:
+    rows, found, peers = [], measured(results, "latency"), [name for name in names if name != FIRST]
+    p99, p99_cells = ratios("p99 ÷ the best peer's", [compare(rounds, FIRST, peers, "p99_us") for _, rounds in found])
+    p999, p999_cells = ratios("p99.9 ÷ the best peer's", [compare(rounds, FIRST, peers, "p999_us") for _, rounds in found])
+    for (key, rounds), *both in zip(found, p99_cells, p999_cells):
+        head = f"at {results[key]['rate']:,.0f}/s"
+        if (results[key].get("rate_busy") or 1) < BUSY_ENOUGH:
+            head += f", generator-bound ({results[key]['rate_busy']:.2f} busy)"
+        rows.append([marked(key, head), *[latency(rounds, name) for name in names], *both])
     if not rows:
         return ""
-    text = table(["", *names, "p99 ÷ the best peer's", "p99.9 ÷ the best peer's"], rows)
     return (f"## Latency at one rate for all\n\np50 / p99 / p99.9 in ms, at 70 % of what the slowest of Plimsoll, nginx and "
             f"HAProxy answers to the same generator (w8: a rate that suits its targets), from the moment when a request was "
-            f"due to its last byte. –: cannot carry that rate, or has no such setting.\n\n{text}")
+            f"due to its last byte; one that failed is infinitely slow. *Generator-bound*: it was not the slowest proxy that "
+            f"set the rate. –: cannot carry that rate, or has no such setting.\n\n"
+            f"{table(['', *names, p99, p999], rows)}")
 
 
-def milliseconds(us: float | None) -> str:
-    return "–" if us is None else f"{us / 1000:.2f}" if us < 10_000 else f"{us / 1000:.0f}"
+def latency(rounds: list[dict], name: str) -> str:
+    mine = [one[name] for one in rounds if name in one]
+    if not mine:
+        return "–"
+    failed = sum(one["failed"] for one in mine)
+    return (" / ".join(milliseconds(median(rounds, name, part)) for part in ("p50_us", "p99_us", "p999_us"))
+            + (f", **{failed:,} failed**" if failed else ""))
 
 
-def calls_and_memory(data: dict, names: list[str]) -> str:
+def resumption(results: dict) -> str:
+    found = results.get("w5-resumed", {}).get("resumed")
+    if not found:
+        return ""
+    shares = ", ".join(f"{name} {found[name]:.1%}" for name in PROXIES if name in found)
+    missing = [name for name in PROXIES if found.get(name, 1) < RESUMED_AT_LEAST]
+    text = f" **Not in w5-resumed, since they did not resume: {', '.join(missing)}.**" if missing else ""
+    return f"Handshakes of w5-resumed that did resume: {shares}.{text}\n"
+
+
+def calls_and_memory(results: dict, names: list[str], marked) -> str:
     rows = []
-    for key, rounds in measured(data, "cost"):
-        calls = data["results"][key].get("calls")
+    for key, rounds in measured(results, "cost"):
+        calls = results[key].get("calls")
         if calls:
             memory = {name: median(rounds, name, "memory_kib") for name in names}
-            rows.append([key, *[f"{calls[name]:.1f} · {memory[name] / 1024:.0f}" if name in calls else "–"
-                                for name in names]])
+            rows.append([marked(key), *[f"{calls[name]:.1f} · {memory[name] / 1024:.0f}" if name in calls and memory[name]
+                                        else "–" for name in names]])
     if not rows:
         return ""
     return ("## System calls and memory\n\nSystem calls a request (all of them, also of log writers and health checks) · "
             f"resident memory in MiB right after the load, shared pages counted once.\n\n{table(['', *names], rows)}")
 
 
-def idle(data: dict, names: list[str]) -> str:
-    rows = []
-    for key, rounds in measured(data, "idle"):
-        count = next(iter(rounds[0].values()))["connections"]
-        rows.append([f"{key} {count:,} {'TLS' if WORKLOADS[key].tls else 'plain'}",
-                     *[f"{median(rounds, name, 'kib'):.2f}" if name in rounds[0] else "–" for name in names]])
-    if not rows:
-        return ""
-    return ("## Idle connections\n\nKiB of resident memory a connection that has had one request: "
-            f"(after − before) ÷ connections, in proxies that were just started.\n\n{table(['', *names], rows)}")
+def measured(results: dict, kind: str):
+    """The rounds of each workload that has some, without who did not resume where resumption is what is measured."""
+    return [(key, without(result[kind], result.get("resumed", {}))) for key, result in results.items() if result.get(kind)]
 
 
-def shares(data: dict, names: list[str]) -> str:
-    rounds = data["results"].get("w8", {}).get("latency")
-    if not rounds:
-        return ""
-    rows = [["unevenness", *[f"{median(rounds, name, 'unevenness'):.1%}" if name in rounds[0] else "–"
-                             for name in names]]]
-    for number, latency in enumerate(SLOW_LATENCIES):
-        means = [statistics.median(one[name]["shares"][number] for one in rounds) if name in rounds[0] else None
-                 for name in names]
-        rows.append([f"requests to one of {latency} ms", *["–" if mean is None else f"{mean:.1f}" for mean in means]])
-    return ("## Shares of unequal targets (w8)\n\nUnevenness: standard deviation ÷ mean of requests among targets of the same "
-            f"latency, the median over latencies.\n\n{table(['', *names], rows)}")
-
-
-def reloads(data: dict) -> str:
-    result = data["results"].get("w9", {}).get("reloads")
-    if not result:
-        return ""
-    rounds, rows = result["rounds"], []
-    for key, title, shown in (("us", "CPU a request, µs", "{:.1f}"), ("p50_us", "p50, µs", "{:.0f}"),
-                              ("p99_us", "p99, µs", "{:.0f}"), ("p999_us", "p99.9, µs", "{:.0f}"),
-                              ("max_us", "slowest, µs", "{:.0f}"), ("memory_kib", "memory, KiB", "{:.0f}")):
-        values = [shown.format(median(rounds, name, key)) for name in ("alone", "reloading")]
-        rows.append([title, *values, ratio(compare(rounds, "reloading", ["alone"], key), named=False)])
-    made = statistics.median(one["reloading"]["reloads"] for one in rounds)
-    takes = statistics.median(one["reloading"]["reload_ms"] for one in rounds)
-    return (f"## Reloads (w9)\n\nPlimsoll with 1,000 routes at {result['rate']:,.0f} requests a second: alone, and while it "
-            f"is given another document {made / data['seconds']:.0f} times a second, each taken after {takes:.0f} ms.\n\n"
-            f"{table(['', 'alone', 'reloading', 'ratio'], rows)}")
-
-
-def churn(data: dict) -> str:
-    rounds = data["results"].get("churn", {}).get("churn")
-    if not rounds:
-        return ""
-    rows = []
-    for number in sorted({0, len(rounds) // 4, len(rounds) // 2, 3 * len(rounds) // 4, len(rounds) - 1}):
-        sums = [sum(one[key] for one in rounds[:number + 1]) for key in ("requests", "connections", "reloads")]
-        rows.append([*[f"{value:,}" for value in sums], f"{rounds[number]['memory_kib'] / 1024:.1f}"])
-    return ("## Memory under churn\n\nResident memory of Plimsoll, in MiB, after so many requests, so many of them on a "
-            f"connection of their own, and so many documents.\n\n"
-            f"{table(['requests', 'connections', 'reloads', 'memory'], rows)}")
-
-
-def two_workers(data: dict, names: list[str]) -> str:
-    costs = dict(measured(data, "cost"))
-    rows = [[f"less busy ÷ busier worker, {WORKLOADS[key].title.rpartition(', ')[2]}",
-             *[shown(median(rounds, name, "idlest_of_busiest")) for name in names]]
-            for key, rounds in costs.items() if WORKLOADS[key].setup.workers > 1]
-    if not rows:
-        return ""
-    if {"w10", "w10-one"} <= set(costs):
-        pairs = [(median(costs["w10"], name, "us"), median(costs["w10-one"], name, "us")) for name in names]
-        rows.append(["CPU a request, two workers ÷ one", *[shown(two / one) if two and one else "–" for two, one in pairs]])
-    return ("## Two workers (w10)\n\nCPU of the less busy worker ÷ that of the busier one: 1 is even, 0 is idle. And what a "
-            f"request costs with two workers against one, both on two cores shared with load.\n\n{table(['', *names], rows)}")
-
-
-def shown(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
-
-
-def measured(data: dict, kind: str):
-    return [(key, result[kind]) for key, result in data["results"].items() if result.get(kind)]
-
-
-def ratio(compared: dict | None, *, named: bool = True) -> str:
-    if not compared:
-        return "–"
-    interval = f"{compared['low']:.2f} – {compared['high']:.2f}"
-    sure = "" if compared["pairs"] >= 6 else f", range of {compared['pairs']}"
-    return f"**{compared['ratio']:.2f}** ({interval}{sure}){' ' + compared['best'] if named else ''}"
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+def without(rounds: list[dict], resumed: dict[str, float]) -> list[dict]:
+    return [{name: one for name, one in turn.items() if resumed.get(name, 1) >= RESUMED_AT_LEAST} for turn in rounds]

@@ -29,7 +29,7 @@ class Workload:
     rate: float | None = None
     """Of latencies, a second; None: 70 % of what the slowest of Plimsoll and the peers can."""
     kind: str = "usual"
-    """`usual`, `shared cores`, or what is measured in another way: `idle`, `shares`, `reloads`, `churn`."""
+    """`usual`, `two workers` (against one), or what is measured in another way: `idle`, `shares`, `reloads`, `churn`."""
     idle: int = 0
     """Connections that are open beside the busy ones."""
 
@@ -59,9 +59,9 @@ SLOW = Setup("slow targets", targets=tuple(range(SLOW_PORT, SLOW_PORT + SLOW_TAR
 BOTH_CORES = "0,1"
 
 
-def shared_cores(workers: int, connections: int) -> Workload:
-    title = f"{'one worker' if workers == 1 else 'two workers'} on two cores shared with load, {connections} connections"
-    return Workload(title, Setup(title, workers, BOTH_CORES), kind="shared cores",
+def two_workers(connections: int, options: dict | None = None) -> Workload:
+    title = f"two workers on two cores shared with load, {connections} connections"
+    return Workload(title, Setup(title, 2, BOTH_CORES), kind="two workers", options=options,
                     flood=lambda proxy, s: wrk(http(proxy, "/small"), connections, s, cores=BOTH_CORES))
 
 
@@ -98,15 +98,15 @@ WORKLOADS = {
     "w7": Workload(f"{IDLE_CONNECTIONS:,} idle connections", kind="idle", idle=IDLE_CONNECTIONS),
     "w7-tls": Workload(f"{IDLE_CONNECTIONS:,} idle TLS connections", kind="idle", idle=IDLE_CONNECTIONS, tls=True),
     "w7-busy": Workload(f"1,000 busy connections among {IDLE_CONNECTIONS:,} idle ones", idle=IDLE_CONNECTIONS,
-                        flood=lambda proxy, s: wrk(http(proxy, "/small"), 1000, s)),
+                        flood=lambda proxy, s: wrk(http(proxy, "/small"), 1000, s),
+                        options=SMALL | {"connections": 1000}),
     "w8": Workload(f"{SLOW_TARGETS} targets of {', '.join(map(str, SLOW_LATENCIES))} ms, least connections", SLOW,
                    kind="shares", rate=4000, options={"path": "/", "connections": 400}),
     "w9": Workload(f"{RELOADS_PER_SECOND} reloads a second of 1,000 routes, under w1", kind="reloads",
                    setup=Setup("1,000 routes", routes=(("", "/"), *many_routes(999))),
                    options=SMALL | {"connections": 64}),
     "churn": Workload(f"requests, connections and {RELOADS_PER_SECOND} reloads a second, all the time", kind="churn"),
-    "w10-one": shared_cores(1, 64),
-    "w10": shared_cores(2, 64),
-    "w10-16": shared_cores(2, 16),
-    "w10-4": shared_cores(2, 4),
+    "w10": two_workers(64, SMALL | {"connections": 64, "cores": BOTH_CORES}),
+    "w10-16": two_workers(16),
+    "w10-4": two_workers(4),
 }

@@ -95,9 +95,10 @@ def able(names: list[str], setup: Setup) -> list[str]:
     return [name for name in names if len(setup.routes) <= PROXIES[name].ROUTES_MAX]
 
 
-def start(name: str, setup: Setup, folder: Path) -> Proxy:
+def start(name: str, setup: Setup, folder: Path, second: bool = False) -> Proxy:
+    """`second`: beside one of the same name, in a folder of its own."""
     module = PROXIES[name]
-    port = FIRST_PORT + 10 * list(PROXIES).index(name)
+    port = FIRST_PORT + 10 * list(PROXIES).index(name) + (2 if second else 0)
     place = Place(name, setup, folder, port, port + 1)
     env = module.env(place) if hasattr(module, "env") else None
     errors = folder / f"{name}.stderr"
@@ -109,6 +110,10 @@ def start(name: str, setup: Setup, folder: Path) -> Proxy:
     return Proxy(place, process)
 
 
-def version(name: str) -> str:
-    done = subprocess.run(PROXIES[name].VERSION, capture_output=True, text=True, check=True)
+def version(name: str) -> str | None:
+    """`None`: there is no binary of it here, or none that runs."""
+    try:
+        done = subprocess.run(PROXIES[name].VERSION, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
     return (done.stdout + done.stderr).strip().splitlines()[0]

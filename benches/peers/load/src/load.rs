@@ -12,14 +12,14 @@ use rustix::time::{
 use rustls::ClientConfig;
 use serde_json::json;
 use std::collections::VecDeque;
-use std::io::Read;
+use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long after the last request was due answers are waited for.
 const GRACE: Duration = Duration::from_secs(5);
-/// Failures before a run is given up: what it would measure is not the proxy.
+/// Failures before a run is given up: what is still due then counts as failed, too.
 const FAILURES_MAX: u64 = 1000;
 /// Idle connections that are opened at a time.
 const OPENING_MAX: usize = 64;
@@ -46,7 +46,7 @@ pub(crate) fn run(options: &Options) -> serde_json::Value {
     let mut load = Load::new(options);
     for slot in 0..load.connections.len() {
         if !load.fresh {
-            load.open(slot);
+            load.open(slot).unwrap_or_else(|error| stop(&format!("connection {slot}: {error}")));
         }
     }
     let (rate, length) = (options.number("rate", 0.0_f64), Duration::from_secs_f64(options.number("seconds", 3.0)));
@@ -56,7 +56,7 @@ pub(crate) fn run(options: &Options) -> serde_json::Value {
     let end = begin + length;
     let (mut numbers, mut armed) = (0_u32, begin);
     let mut events = Vec::with_capacity(256);
-    loop {
+    while load.failed <= FAILURES_MAX {
         let now = Instant::now();
         let due = gap.map_or(now, |gap| begin + gap * numbers);
         if due < end && due <= now && !load.free.is_empty() {
@@ -94,7 +94,7 @@ pub(crate) fn idle(options: &Options) {
     }
     println!("{}", load.report(Duration::ZERO, 0));
     let mut rest = Vec::new();
-    std::io::stdin().read_to_end(&mut rest).expect("stdin can be read");
+    io::stdin().read_to_end(&mut rest).expect("stdin can be read");
 }
 
 impl Load {
@@ -138,18 +138,23 @@ impl Load {
         timer
     }
 
-    fn open(&mut self, slot: usize) {
-        let connection = Connection::open(self.address, self.tls.as_ref(), self.http2)
-            .unwrap_or_else(|error| stop(&format!("connection {slot}: {error}")));
+    fn open(&mut self, slot: usize) -> io::Result<()> {
+        let connection = Connection::open(self.address, self.tls.as_ref(), self.http2)?;
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         epoll::add(&self.epoll, &connection.socket, EventData::new_u64(slot as u64), flags).expect("epoll");
         self.connections[slot] = Some(connection);
+        Ok(())
     }
 
     fn send(&mut self, due: Instant) {
         let Some(slot) = self.free.pop_front() else { return };
-        if self.connections[slot].is_none() {
-            self.open(slot);
+        if self.connections[slot].is_none()
+            && let Err(error) = self.open(slot)
+        {
+            self.sent += 1;
+            self.fail(&error.to_string());
+            self.free.push_back(slot);
+            return;
         }
         // Spread over all requests without an order that a cache could follow; the same in every run.
         let request = &self.requests[self.sent.wrapping_mul(2_654_435_761) % self.requests.len()];
@@ -192,32 +197,30 @@ impl Load {
         let Some(connection) = self.connections[slot].take() else { return };
         self.resumed += u64::from(connection.is_resumed());
         for _ in connection.in_flight {
-            if self.failed == 0 {
-                eprintln!("the first request that failed: {why}");
-            }
-            self.failed += 1;
+            self.fail(why);
             self.free.push_back(slot);
         }
-        if self.failed > FAILURES_MAX {
-            stop(&format!("{} requests failed", self.failed));
+    }
+
+    fn fail(&mut self, why: &str) {
+        if self.failed == 0 {
+            eprintln!("the first request that failed: {why}");
         }
+        self.failed += 1;
     }
 
     fn in_flight(&self) -> usize {
         self.sent - self.latencies.len() - usize::try_from(self.failed).unwrap_or(usize::MAX)
     }
 
-    /// Requests that were due and never answered count as failed, not as absent.
+    /// Requests that were due and never answered count as failed, not as absent; and what failed is slower than all that
+    /// was answered: a percentile that lies among failures is `null`, which stands for infinity.
     fn report(&mut self, wall: Duration, due: u64) -> serde_json::Value {
         self.failed += self.in_flight() as u64;
         self.latencies.sort_unstable();
-        let micros = |share: f64| {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index into what is there")]
-            let at = (self.latencies.len() as f64 * share).ceil() as usize;
-            self.latencies.get(at.saturating_sub(1)).map_or(0.0, |latency| latency.as_secs_f64() * 1e6)
-        };
         let answered = self.latencies.len() as u64;
         let failed = self.failed.max(due.saturating_sub(answered));
+        let micros = |share| percentile(&self.latencies, failed, share).map(|latency| latency.as_secs_f64() * 1e6);
         json!({
             "answered": answered, "failed": failed, "resumed": self.resumed, "seconds": wall.as_secs_f64(),
             "p50_us": micros(0.5), "p99_us": micros(0.99), "p999_us": micros(0.999), "max_us": micros(1.0),
@@ -225,9 +228,39 @@ impl Load {
     }
 }
 
+/// Of those answered, sorted, and so many that failed after them. `None`: it is one of these, or there are none at all.
+fn percentile(answered: &[Duration], failed: u64, share: f64) -> Option<Duration> {
+    let all = answered.len() as u64 + failed;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index into what is there")]
+    #[expect(clippy::cast_precision_loss, reason = "counts of requests are far below 2^52")]
+    let at = (all as f64 * share).ceil() as usize;
+    answered.get(at.saturating_sub(1)).copied()
+}
+
 fn arm(timer: &OwnedFd, wait: Duration) {
     let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
     let it_value = Timespec::try_from(wait.max(Duration::from_nanos(1))).expect("runs are short");
     let spec = Itimerspec { it_interval: zero, it_value };
     timerfd_settime(timer, TimerfdTimerFlags::empty(), &spec).expect("a timer can be set");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_that_failed_are_slower_than_all_that_were_answered() {
+        let answered: Vec<_> = (1..=98).map(Duration::from_millis).collect();
+        let check = |failed, share, expected: Option<u64>| {
+            let found = percentile(&answered, failed, share);
+            assert_eq!(found, expected.map(Duration::from_millis), "{share} with {failed} failed");
+        };
+        check(0, 0.5, Some(49));
+        check(0, 0.99, Some(98));
+        check(1, 0.99, None);
+        check(2, 0.98, Some(98));
+        check(2, 0.99, None);
+        check(2, 0.5, Some(50));
+        assert_eq!(percentile(&[], 0, 0.5), None);
+    }
 }
