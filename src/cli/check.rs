@@ -59,7 +59,8 @@ impl Findings {
     fn as_text(&self, loaded: &Loaded) -> Result<(), Failure> {
         let colour = stderr_colour();
         let render = |list: &[DocumentProblem]| {
-            let rendered = list.iter().map(|problem| problem.render(&loaded.file, &loaded.text, colour));
+            let shown = loaded.shown();
+            let rendered = list.iter().map(|problem| problem.render(&loaded.file, &shown, colour));
             rendered.collect::<Vec<_>>().join("\n")
         };
         if !self.problems.is_empty() {

@@ -2,6 +2,7 @@
 
 use super::COMMANDS;
 use crate::providers::process::{GUARD_COMMAND, guard_main};
+use crate::telemetry::log;
 use clap::ArgMatches;
 use std::process::ExitCode;
 
@@ -39,14 +40,13 @@ impl Failure {
         }
     }
 
-    #[expect(clippy::print_stderr, reason = "the last word of a command")]
     fn show(&self) {
         match self {
             // A problem's own rendering says all there is to say. Nothing to add where there is none.
             Self::Input(text) if text.is_empty() => {}
-            Self::Input(text) => eprintln!("{}", text.trim_end()),
-            Self::Usage(text) => eprintln!("error: {text}\n\nFor more information, try '--help'."),
-            Self::Environment(error) => eprintln!("error: {error:#}"),
+            Self::Input(text) => log::say(text.trim_end()),
+            Self::Usage(text) => log::say(&format!("error: {text}\n\nFor more information, try '--help'.")),
+            Self::Environment(error) => log::say(&format!("error: {error:#}")),
         }
     }
 }
@@ -68,13 +68,15 @@ pub fn main() -> ExitCode {
     let matches = grammar().get_matches();
     let Some((name, arguments)) = matches.subcommand() else { return ExitCode::from(2) };
     let Some(command) = COMMANDS.iter().find(|command| command.name == name) else { return ExitCode::from(2) };
-    match (command.run)(arguments) {
+    let code = match (command.run)(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             failure.show();
             ExitCode::from(failure.code())
         }
-    }
+    };
+    log::finish();
+    code
 }
 
 fn grammar() -> clap::Command {

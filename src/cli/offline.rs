@@ -17,9 +17,10 @@ use std::sync::Arc;
 /// Explains a request by a document alone: nothing is known of targets that a runtime would name, nor of anyone's health.
 pub(super) fn explain(config: &Path, question: &Question) -> Result<Explanation, Failure> {
     let loaded = load(config)?;
-    let read = loaded.read.map_err(|problems| Failure::Input(problems.to_string()))?;
+    let read = loaded.read.as_ref().map_err(|problems| Failure::Input(problems.to_string()))?;
     let compiled = compile(&read.document, &folder_of(config)).map_err(|problems| {
-        let rendered = problems.iter().map(|problem| problem.render(&loaded.file, &loaded.text, false));
+        let shown = loaded.shown();
+        let rendered = problems.iter().map(|problem| problem.render(&loaded.file, &shown, false));
         Failure::Input(rendered.collect::<Vec<_>>().join("\n"))
     })?;
     Ok(explain_by(&compiled.snapshot, question))

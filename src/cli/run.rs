@@ -29,6 +29,7 @@ pub(super) const COMMAND: Command = Command {
     arguments: |command| RunArgs::augment_args(command),
     run: |matches| {
         let args = RunArgs::from_arg_matches(matches).map_err(|error| Failure::Usage(error.to_string()))?;
+        log::open().context("the log cannot start")?;
         let runtime = tokio::runtime::Builder::new_multi_thread().thread_name("plimsoll-control").enable_all().build();
         let runtime = runtime.context("the runtime cannot start")?;
         let ended = runtime.block_on(run(args));
@@ -152,7 +153,7 @@ async fn begin(args: RunArgs, old: Option<&Predecessor>) -> Result<Serving, Fail
     let origin = file.map_or_else(|| Origin::Text(BUILT_IN.into()), Origin::File);
     let document = origin.document(handed.as_ref());
     let settings = log_settings(document.as_ref().ok());
-    let log = log::init(&settings.level, settings.json).map_err(|error| anyhow!(error))?;
+    let log = log::init(&settings).map_err(|error| anyhow!(error))?;
     let serving = start(origin, &document?, Some(log), handed).await?;
     if let Some(old) = old {
         could_serve(&serving, old).await?;

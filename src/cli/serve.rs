@@ -1,9 +1,9 @@
 //! The gateway as commands start it: the library's, and the admin API.
 
-use super::source::{folder_of, load, read_text};
+use super::source::{folder_of, is_terminal, load, read_text};
 use super::{Failure, managed};
 use crate::admin::{Doors, OpenError, Served};
-use crate::control::{Gateway, Handle, Inherited, Running, StartError};
+use crate::control::{ApplyError, Gateway, Handle, Inherited, Running, StartError};
 use crate::handover::{Handed, HandedDoor};
 use crate::manager::Assigned;
 use crate::server::Drain;
@@ -39,13 +39,13 @@ impl Origin {
                 Self::Text(_) => "document".into(),
             };
             return Inherited::document(&handed.documents, &name, &self.folder())
-                .map_err(|error| Failure::Input(error.to_string()));
+                .map_err(|error| Failure::Input(told(&error)));
         }
         let read = match self {
             Self::File(path) => load(path)?.read,
             Self::Text(text) => read_text("document", text, &self.folder(), config::Source::File),
         };
-        read.map(|read| read.document).map_err(|problems| Failure::Input(problems.to_string()))
+        read.map(|read| read.document).map_err(|problems| Failure::Input(told(&ApplyError::Document(problems))))
     }
 }
 
@@ -168,6 +168,14 @@ fn open_failure(error: OpenError) -> Failure {
     if error.is_input() { Failure::Input(error.to_string()) } else { Failure::Environment(error.into()) }
 }
 
+/// A person sees the document's lines. A container's log is read by many, and has each mistake in a line of its own.
+fn told(error: &ApplyError) -> String {
+    if is_terminal() { error.to_string() } else { error.lines().join("\n") }
+}
+
 fn start_failure(error: StartError) -> Failure {
-    if error.is_input() { Failure::Input(error.to_string()) } else { Failure::Environment(error.into()) }
+    match error {
+        StartError::Apply(error) if error.is_input() => Failure::Input(told(&error)),
+        error => Failure::Environment(error.into()),
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::Failure;
 use anyhow::{Context, anyhow};
-use plimsoll_core::config::{Problems, Read, ReadOptions, References, Source, read};
+use plimsoll_core::config::{Problems, Read, ReadOptions, References, Source, read, without_secrets};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
@@ -20,8 +20,15 @@ pub(super) fn find() -> Option<PathBuf> {
 pub(super) struct Loaded {
     /// As it was named on the command line.
     pub(super) file: String,
-    pub(super) text: String,
+    text: String,
     pub(super) read: Result<Read, Problems>,
+}
+
+impl Loaded {
+    /// The text as it may be shown.
+    pub(super) fn shown(&self) -> String {
+        without_secrets(&self.text)
+    }
 }
 
 /// Reads a document file; its mistakes are part of the result.
@@ -77,5 +84,10 @@ impl References for Surroundings {
 
 /// Whether what a person reads on stderr may have colours.
 pub(super) fn stderr_colour() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Whether it is a person who reads stderr.
+pub(super) fn is_terminal() -> bool {
+    std::io::stderr().is_terminal()
 }

@@ -164,8 +164,8 @@ fn make(
         now_ms: clock::now_ms(),
     });
     let compiled = compiled.map_err(|problems| {
-        let (file, text) = (Arc::clone(&known.said.file), Arc::clone(&known.said.text));
-        ApplyError::Compile { file, text, problems }
+        let text = config::without_secrets(&known.said.text).into();
+        ApplyError::Compile { file: Arc::clone(&known.said.file), text, problems }
     })?;
     Ok(Built { known, plan, upstreams, listeners, compiled, is_new: true, is_said })
 }

@@ -18,7 +18,7 @@ pub enum ApplyError {
     Compile {
         /// What messages call the document.
         file: Arc<str>,
-        /// The document.
+        /// The document, without its secrets.
         text: Arc<str>,
         /// The mistakes, by place.
         problems: Vec<DocumentProblem>,
@@ -56,15 +56,21 @@ pub enum ApplyError {
 }
 
 impl ApplyError {
-    /// Places and messages, without the document's lines: those may hold secrets, and logs are read by many.
+    /// Places and messages in one line, without the document's: logs are read by many.
     #[must_use]
     pub fn brief(&self) -> String {
+        self.lines().join("; ")
+    }
+
+    /// The same, a line each.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
         let (file, problems): (&str, &[DocumentProblem]) = match self {
             Self::Document(problems) => (problems.file(), problems.list()),
             Self::Compile { file, problems, .. } => (file, problems),
-            other => return other.to_string(),
+            other => return vec![other.to_string()],
         };
-        problems.iter().map(|problem| problem.brief(file)).collect::<Vec<_>>().join("; ")
+        problems.iter().map(|problem| problem.brief(file)).collect()
     }
 
     /// Whether the document is at fault, rather than the machine.

@@ -138,7 +138,7 @@ impl Builder {
         let First { text, read, before, said, seen, listeners } = First::of(&self.origin, self.handed)?;
         let settled = read.document.gateway.clone().unwrap_or_default();
         let threads = |error: io::Error| StartError::Threads(Arc::new(error));
-        let telemetry = Telemetry::new(telemetry_options(&settled));
+        let telemetry = telemetry(&settled, self.log.as_ref());
         let (signal, causes) = signal();
         let target_tls = Arc::new(TargetTls::new(Trust::System));
         let workshop = Arc::new(Workshop {
@@ -319,12 +319,16 @@ fn first_look(origin: &Origin, text: &str) -> Result<Read, ApplyError> {
     read(text, &options).map_err(ApplyError::Document)
 }
 
-fn telemetry_options(settled: &Settled) -> TelemetryOptions {
-    TelemetryOptions {
+fn telemetry(settled: &Settled, log: Option<&LogHandle>) -> Arc<Telemetry> {
+    let telemetry = Telemetry::new(TelemetryOptions {
         buckets: settled.metrics.buckets.clone(),
         per_route: settled.metrics.per_route,
         per_target: settled.metrics.per_target,
+    });
+    if let Some(log) = log.cloned() {
+        telemetry.register_collector(Box::new(move |out| log.collect(out)));
     }
+    telemetry
 }
 
 /// What workers share before there is a document: a snapshot without listeners.

@@ -53,6 +53,9 @@ impl Settings {
             log.set_level(&gateway.log.level);
             self.level = Arc::clone(&gateway.log.level);
         }
+        if let Some(log) = &self.log {
+            log.set_queue(gateway.log.queue);
+        }
         if is_said {
             self.tell_fixed(gateway);
         }

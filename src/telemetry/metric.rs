@@ -94,6 +94,8 @@ families! {
     PROVIDER_CORRECTIONS: Counter "plimsoll_provider_corrections_total" ["provider"]
         "Differences that a full listing found and no event had told.";
     PROVIDER_ERRORS: Gauge "plimsoll_provider_errors" ["provider"] "Replicas left out because of a mistake.";
+    LOG_DROPPED: Counter "plimsoll_log_dropped_total" []
+        "Lines of the gateway's own log dropped because nobody read standard error, or it could not be written to.";
     ACCESS_LOG_DROPPED: Counter "plimsoll_access_log_dropped_total" []
         "Access log lines dropped because their reader was too slow or could not be written to.";
     PROCESS_CPU: Counter "process_cpu_seconds_total" [] "Total user and system CPU time spent in seconds.";

@@ -303,11 +303,13 @@ pub struct Log {
     pub level: Arc<str>,
     /// JSON instead of text.
     pub json: bool,
+    /// Bytes of lines that wait for whoever reads stderr; what is over is dropped and counted.
+    pub queue: u64,
 }
 
 impl Default for Log {
     fn default() -> Self {
-        Self { level: "info".into(), json: false }
+        Self { level: "info".into(), json: false, queue: 1 << 20 }
     }
 }
 

@@ -21,6 +21,7 @@ mod record;
 mod reference;
 mod rule;
 mod schema;
+mod secret;
 mod suggest;
 mod table;
 mod tables;
@@ -37,6 +38,7 @@ pub use problem::{DocumentProblem, Problems};
 pub use read::{Read, ReadOptions, Source, read};
 pub use reference::{NoReferences, References};
 pub use schema::schema;
+pub use secret::without_secrets;
 
 #[cfg(test)]
 mod tests;

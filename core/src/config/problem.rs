@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub struct DocumentProblem {
     /// Where it stands.
     pub place: Place,
-    /// Characters that the caret underlines; 0: the line is not to be shown, since it may hold a secret.
+    /// Characters that the caret underlines; 0: a secret stands there, and the line is not to be shown.
     pub length: u32,
     /// The same place in the document's own terms: `services[0].url`.
     pub path: String,
@@ -23,8 +23,8 @@ pub struct DocumentProblem {
 }
 
 impl DocumentProblem {
-    /// The problem as people read it: `FILE:LINE:COLUMN: message`, the line with a caret, the help. `text` is the document.
-    /// Colours are ANSI's.
+    /// The problem as people read it: `FILE:LINE:COLUMN: message`, the line with a caret, the help. `text` is the document,
+    /// [without its secrets](super::without_secrets). Colours are ANSI's.
     #[must_use]
     pub fn render(&self, file: &str, text: &str, colour: bool) -> String {
         let Place { line, column } = self.place;
@@ -126,7 +126,14 @@ impl Problems {
         &self.list
     }
 
-    /// All of them as people read them, with ANSI colours if so wished.
+    /// All of them without the document's lines, a line each.
+    #[must_use]
+    pub fn brief(&self) -> String {
+        self.list.iter().map(|problem| problem.brief(&self.file)).collect::<Vec<_>>().join("\n")
+    }
+
+    /// All of them as people read them, with ANSI colours if so wished. In the document's lines `*` stands for what may be a
+    /// secret.
     #[must_use]
     pub fn render(&self, colour: bool) -> String {
         let rendered: Vec<String> = self.list.iter().map(|p| p.render(&self.file, &self.text, colour)).collect();
@@ -157,9 +164,13 @@ pub(super) struct Mark {
 }
 
 impl Mark {
-    /// The same place, whose line is not to be shown.
+    /// The same place, at which a secret stands.
     pub(super) fn hidden(self) -> Self {
         Self { length: 0, ..self }
+    }
+
+    pub(super) fn is_hidden(self) -> bool {
+        self.length == 0
     }
 }
 

@@ -5,6 +5,7 @@ use super::build;
 use super::check::Checker;
 use super::problem::{self, DocumentProblem, Problems, Sink};
 use super::reference::{self, Mode, References};
+use super::secret;
 use super::tables::DOCUMENT;
 use super::tree::{self, Data, Node};
 use std::sync::Arc;
@@ -58,8 +59,10 @@ pub struct Read {
 /// # Errors
 /// Every mistake in it. Only where the text is not YAML at all, reading ends at the first one.
 pub fn read(text: &str, options: &ReadOptions<'_>) -> Result<Read, Problems> {
-    let fail = |list| Problems::new(options.file, text, list);
-    let mut root = tree::parse(text).map_err(|problem| fail(vec![problem]))?;
+    let mut root =
+        tree::parse(text).map_err(|problem| Problems::new(options.file, &secret::structure(text), vec![problem]))?;
+    let secrets = secret::find(&mut root);
+    let fail = |list| Problems::new(options.file, &secrets.masked(text), list);
     if matches!(root.data, Data::Null) {
         let mut sink = Sink::default();
         sink.push(root.mark, "expected a declarative configuration", None);

@@ -56,7 +56,7 @@ pub(super) fn expand(node: &mut Node, mode: Mode, references: &dyn References, s
                 sink.push(node.mark, REFUSED, Some(HOW_TO_ALLOW.to_owned()));
                 node.data = Data::Failed;
             }
-            Mode::Expand => match expand_text(&text.value, references) {
+            Mode::Expand => match expand_text(&text.value, node.mark.is_hidden(), references) {
                 Ok(value) => *text = Text { value: value.into(), written: Some(text.value.clone()) },
                 Err(Complaint { message, help }) => {
                     sink.push(node.mark, message, help.map(std::borrow::Cow::into_owned));
@@ -78,7 +78,8 @@ pub(super) fn expand(node: &mut Node, mode: Mode, references: &dyn References, s
     }
 }
 
-fn expand_text(text: &str, references: &dyn References) -> Result<String, Complaint> {
+/// `is_secret`: messages show nothing of the text but names of variables and files.
+fn expand_text(text: &str, is_secret: bool, references: &dyn References) -> Result<String, Complaint> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
@@ -92,7 +93,7 @@ fn expand_text(text: &str, references: &dyn References) -> Result<String, Compla
         let Some((inside, after)) = after.split_once('}') else {
             return Err(Complaint::new("'${' without its '}'").help("write $${ for a literal ${"));
         };
-        out.push_str(&value_of(inside, references)?);
+        out.push_str(&value_of(inside, is_secret, references)?);
         if out.len() > MAX_EXPANDED {
             return Err(Complaint::new("the references come to more than 1 MiB"));
         }
@@ -102,8 +103,34 @@ fn expand_text(text: &str, references: &dyn References) -> Result<String, Compla
     Ok(out)
 }
 
+/// What was written in the place of a secret, without what of it stands there plainly: `Basic ${A:-x}` is `***${A:-***}`.
+pub(super) fn without_literals(text: &str) -> String {
+    let mut out = String::new();
+    let mut literal = false;
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        let reference = if before.ends_with('$') { None } else { after.split_once('}') };
+        literal |= !before.is_empty();
+        let Some((inside, behind)) = reference else {
+            rest = after;
+            continue;
+        };
+        out.push_str(if std::mem::take(&mut literal) { "***${" } else { "${" });
+        let name = inside.split_once(":-").filter(|_| !inside.starts_with("file:"));
+        match name {
+            Some((name, _)) => out.extend([name, ":-***}"]),
+            None => out.extend([inside, "}"]),
+        }
+        rest = behind;
+    }
+    if literal || !rest.is_empty() {
+        out.push_str("***");
+    }
+    out
+}
+
 /// The value of what stands between `${` and `}`.
-fn value_of(inside: &str, references: &dyn References) -> Result<String, Complaint> {
+fn value_of(inside: &str, is_secret: bool, references: &dyn References) -> Result<String, Complaint> {
     if let Some(path) = inside.strip_prefix("file:") {
         let mut text =
             references.file(path).map_err(|error| Complaint::new(format!("cannot read '{path}': {error}")))?;
@@ -117,7 +144,8 @@ fn value_of(inside: &str, references: &dyn References) -> Result<String, Complai
     let good = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
         && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_');
     if !good {
-        return Err(Complaint::new(format!("'${{{inside}}}' is not a reference"))
+        let shown = if is_secret { "…" } else { inside };
+        return Err(Complaint::new(format!("'${{{shown}}}' is not a reference"))
             .help("expected ${NAME}, ${NAME:-default} or ${file:PATH}; write $${ for a literal ${"));
     }
     match (references.env(name), default) {
@@ -176,7 +204,7 @@ mod tests {
     #[test]
     fn references_are_expanded_once() {
         let check = |text: &str, expected: Result<&str, &str>| {
-            let got = expand_text(text, &Sample);
+            let got = expand_text(text, false, &Sample);
             let got = got.as_deref().map_err(|complaint| complaint.message.as_ref());
             assert_eq!(got, expected, "{text}");
         };
@@ -195,6 +223,17 @@ mod tests {
         check("${HOST", Err("'${' without its '}'"));
         check("${}", Err("'${}' is not a reference"));
         check("${1A}", Err("'${1A}' is not a reference"));
+    }
+
+    #[test]
+    fn of_what_is_written_for_a_secret_only_the_references_are_shown() {
+        let check = |text: &str, expected: &str| assert_eq!(without_literals(text), expected, "{text}");
+        check("${A}", "${A}");
+        check("Basic ${A:-x}!", "***${A:-***}***");
+        check("${file:/run/a:-b}${A}", "${file:/run/a:-b}${A}");
+        check("$${A}", "***");
+        check("x$${y}${A}", "***${A}");
+        check("plain", "***");
     }
 
     #[test]

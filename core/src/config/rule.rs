@@ -179,7 +179,7 @@ fn host_header(value: &str, shown: &str) -> Check {
     if port == Some(Err(())) || !is_host(name) { fail(format!("invalid value: {shown}")) } else { Ok(()) }
 }
 
-fn path(value: &str, _: &str) -> Check {
+fn path(value: &str, shown: &str) -> Check {
     if !value.starts_with('/') {
         return fail("should start with: /");
     }
@@ -189,15 +189,16 @@ fn path(value: &str, _: &str) -> Check {
     if value.bytes().any(|b| b.is_ascii_control() || b == b' ' || b == b'?' || b == b'#') {
         return fail("invalid path: characters outside of the reserved list of RFC 3986 found");
     }
-    percent(value)
+    percent(value, shown)
 }
 
 /// Every `%` must be followed by two hex digits.
-fn percent(value: &str) -> Check {
+fn percent(value: &str, shown: &str) -> Check {
     let mut parts = value.split('%');
     parts.next();
     let good = |part: &str| part.len() >= 2 && part.bytes().take(2).all(|b| b.is_ascii_hexdigit());
     match parts.find(|part| !good(part)) {
+        Some(_) if value != shown => fail("invalid url-encoded value"),
         Some(part) => {
             let bad: String = part.chars().take(2).collect();
             fail(format!("invalid url-encoded value: '%{bad}'"))
@@ -220,7 +221,7 @@ fn route_path(value: &str, shown: &str) -> Check {
     if value.bytes().any(|b| b.is_ascii_control()) {
         return fail("invalid path: control characters found");
     }
-    percent(value)
+    percent(value, shown)
 }
 
 /// 1 MiB of compiled program: a route's regex takes a few KiB.

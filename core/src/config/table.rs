@@ -28,6 +28,8 @@ pub(super) struct Field {
     pub(super) allow: Option<&'static str>,
     /// It is shown everywhere (names, ids), so it may not come from the environment or a file.
     pub(super) public: bool,
+    /// It may hold a secret, or is not looked at: neither messages nor the lines beside them show it.
+    pub(super) secret: bool,
 }
 
 /// What a value may be.
@@ -125,7 +127,7 @@ pub(super) enum Given {
 /// A row of a table.
 pub(super) const fn field(name: &'static str, kind: Kind, doc: &'static str) -> Field {
     let default = Given::Nothing;
-    Field { name, kind, default, doc, example: "", required: false, allow: None, public: false }
+    Field { name, kind, default, doc, example: "", required: false, allow: None, public: false, secret: false }
 }
 
 impl Field {
@@ -165,6 +167,10 @@ impl Field {
 
     pub(super) const fn public(self) -> Self {
         Self { public: true, ..self }
+    }
+
+    pub(super) const fn secret(self) -> Self {
+        Self { secret: true, ..self }
     }
 }
 

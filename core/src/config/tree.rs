@@ -55,6 +55,13 @@ pub(super) struct Entry {
     pub(super) value: Node,
 }
 
+impl Entry {
+    /// What messages may show of the key.
+    pub(super) fn shown(&self) -> Arc<str> {
+        if self.mark.is_hidden() { "***".into() } else { Arc::clone(&self.key) }
+    }
+}
+
 /// 32 MiB: more than [`MAX_EVENTS`] of sensible text.
 const MAX_BYTES: usize = 32 << 20;
 /// Levels of lists and maps: a document needs about ten, a plugin's settings some more. It bounds the stack, too.
@@ -126,7 +133,7 @@ pub(super) fn report_duplicates(node: &Node, sink: &mut Sink) {
             for entry in entries {
                 if let Some(first) = seen.insert(&entry.key, entry.mark.place) {
                     let help = format!("it is written on line {} already", first.line);
-                    sink.push(entry.mark, format!("duplicate key '{}'", entry.key), Some(help));
+                    sink.push(entry.mark, format!("duplicate key '{}'", entry.shown()), Some(help));
                 }
                 report_duplicates(&entry.value, sink);
             }

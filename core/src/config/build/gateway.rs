@@ -189,7 +189,7 @@ fn access_log(record: &Record) -> Option<AccessLog> {
 }
 
 fn log(record: &Record) -> Log {
-    Log { level: record.word("level").into(), json: record.word("format") == "json" }
+    Log { level: record.word("level").into(), json: record.word("format") == "json", queue: record.size("queue") }
 }
 
 fn shutdown(record: &Record) -> Shutdown {

@@ -2,8 +2,10 @@
 //! printed back shows the reference and never the value.
 
 use super::Builder;
+use crate::config::Written;
 use crate::config::record::{Item, Record, Value};
-use crate::config::{Written, tree};
+use crate::config::reference::without_literals;
+use crate::config::tree::Text;
 use std::sync::Arc;
 
 /// Lists of entities, which have pointers of their own.
@@ -21,6 +23,9 @@ impl Builder<'_> {
 
     fn note_item(&mut self, item: &Item, pointer: &str) {
         match &item.value {
+            Value::Text(Text { written: Some(written), .. }) if item.mark.is_hidden() => {
+                self.note(Some(&without_literals(written).into()), pointer);
+            }
             Value::Text(text) => self.note_text(text, pointer),
             Value::Pem(pem) => self.note(pem.written.as_ref(), pointer),
             Value::List(items) => {
@@ -40,7 +45,7 @@ impl Builder<'_> {
         }
     }
 
-    pub(super) fn note_text(&mut self, text: &tree::Text, pointer: &str) {
+    pub(super) fn note_text(&mut self, text: &Text, pointer: &str) {
         self.note(text.written.as_ref(), pointer);
     }
 

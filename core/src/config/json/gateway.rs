@@ -38,7 +38,7 @@ pub fn gateway_json(gateway: &Gateway) -> Value {
         },
         "headers": headers(gateway.headers),
         "access_log": gateway.access_log.as_ref().map_or(Value::Bool(false), access_log),
-        "log": {"level": &*log.level, "format": if log.json { "json" } else { "text" }},
+        "log": {"level": &*log.level, "format": if log.json { "json" } else { "text" }, "queue": print_size(log.queue)},
         "metrics": {"per_route": metrics.per_route, "per_target": metrics.per_target, "buckets": metrics.buckets},
         "shutdown": {
             "delay": print_duration(shutdown.delay),

@@ -17,6 +17,7 @@ pub(in crate::config) static CERTIFICATE: Table = Table {
             .example("tls/web.crt"),
         field("key", Kind::Pem(true), "The private key: PEM text, or a path to a file with it.")
             .required()
+            .secret()
             .example("tls/web.key"),
         later("cert_alt", "A second chain, of another kind of key."),
         later("key_alt", "The second chain's key."),

@@ -51,6 +51,7 @@ static PROCESS: Table = Table {
         .example("[./web, --port, \"{port}\"]"),
         field("replicas", Kind::Integer(0, 1000), "How many copies run.").integer(1),
         field("env", Kind::Map(&rule::VARIABLE, &Kind::Text(&rule::ANY)), "Added to the environment; PORT is set too.")
+            .secret()
             .example("{LEVEL: debug}"),
         field("working_directory", Kind::Text(&rule::FILLED), "Where it runs. Default: the document's folder.")
             .example("."),

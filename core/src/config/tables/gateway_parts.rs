@@ -124,6 +124,12 @@ pub(super) static LOG: Table = Table {
         field("level", Kind::Word(&["error", "warn", "info", "debug", "trace"], &[]), "The least that is logged.")
             .text("info"),
         field("format", Kind::Word(&["text", "json"], &[]), "How lines look.").text("text"),
+        field(
+            "queue",
+            Kind::Size,
+            "Bytes of lines that wait for who reads stderr; what is over is dropped and counted.",
+        )
+        .text("1MiB"),
     ],
 };
 

@@ -57,6 +57,7 @@ static ACTIVE: Table = Table {
             Kind::Map(&rule::HEADER_NAME, &Kind::List(&Kind::Text(&rule::ANY))),
             "Headers of an HTTP probe, each with its values.",
         )
+        .secret()
         .example("{x-probe: [\"1\"]}"),
         field("https_verify_certificate", Kind::Flag, "Whether an HTTPS probe verifies the target's certificate.")
             .flag(true),

@@ -21,7 +21,7 @@ pub(super) use upstream::{TARGET, UPSTREAM};
 use super::rule;
 use super::table::{Field, Kind, Table, field, later};
 
-const COMMENT: Field = field("_comment", Kind::Text(&rule::ANY), "For people; not looked at.");
+const COMMENT: Field = field("_comment", Kind::Text(&rule::ANY), "For people; not looked at.").secret();
 const IGNORE: Field = field("_ignore", Kind::List(&Kind::Any), "Not looked at.");
 const ID: Field = field(
     "id",
