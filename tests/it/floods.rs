@@ -74,7 +74,8 @@ async fn hanging(mut stream: TcpStream, more: usize) -> Duration {
             }
         };
         // It may be reset, as what it sent was not all read.
-        let (_ended, ()) = tokio::join!(tokio::io::copy(&mut read, &mut tokio::io::sink()), drip);
+        let mut nothing = tokio::io::sink();
+        let (_ended, ()) = tokio::join!(tokio::io::copy(&mut read, &mut nothing), drip);
     });
     tokio::time::timeout(2 * LIMIT, &mut ended).await.expect("it is ended");
     began.elapsed()

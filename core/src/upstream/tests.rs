@@ -1,4 +1,4 @@
-use super::fixtures::{ask, hold, members, now, options, rebuild, target, upstream};
+use super::fixtures::{ask, members, now, options, rebuild, target, upstream};
 use super::*;
 use crate::health::{CheckRules, Outcome, Verdict};
 use crate::model::{Cause, Causes};

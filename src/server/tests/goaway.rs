@@ -146,17 +146,17 @@ fn ask(stream: &mut TcpStream, number: u8) -> Outcome {
     let mut outcome = None;
     while let Some(came) = next(stream) {
         match (came.kind, came.stream) {
-            (HEADERS, of) if of == number.into() => {
+            (HEADERS, of) if of == u32::from(number) => {
                 assert_eq!(came.payload[0], 0x88, "200 of the static table");
                 outcome = Some(Outcome::Served);
             }
-            (RST_STREAM, of) if of == number.into() => {
+            (RST_STREAM, of) if of == u32::from(number) => {
                 assert_eq!((came.number(0), outcome), (REFUSED_STREAM, None), "it may safely be asked elsewhere");
                 return Outcome::Refused;
             }
             _ => {}
         }
-        if came.kind == DATA && came.flags & END_STREAM != 0 && came.stream == number.into() {
+        if came.kind == DATA && came.flags & END_STREAM != 0 && came.stream == u32::from(number) {
             return outcome.expect("a head comes before its body");
         }
     }
