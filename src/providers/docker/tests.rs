@@ -189,10 +189,10 @@ async fn an_engine_that_hangs_for_longer_than_a_call_may_take_is_out_of_reach_un
     let is_stale = |facts: &Facts| matches!(facts.freshness, Freshness::Stale { .. });
     let facts = within(Duration::from_secs(120), &mut views, is_stale).await;
     let took = began.elapsed();
-    // The list that is due after 30 s, and the 10 s that it may take.
-    assert!((Duration::from_secs(10)..Duration::from_secs(42)).contains(&took), "{took:?}");
+    // The list that is due after 30 s, the 10 s that it may take, and the 3 s of the first call of a new session.
+    assert!((Duration::from_secs(40)..Duration::from_secs(46)).contains(&took), "{took:?}");
     let Freshness::Stale { cause, .. } = &facts.freshness else { panic!("{facts:?}") };
-    assert!(cause.contains("no answer within 10 s"), "{cause}");
+    assert!(cause.contains("no answer within 3 s"), "{cause}");
     assert_eq!(address(&facts, "web").as_deref(), Some("10.2.0.2"), "what was known stays");
     tokio::time::sleep(Duration::from_secs(30)).await;
     assert!(!status.up() && status.failures_total() >= 3, "it is asked again, in vain");
