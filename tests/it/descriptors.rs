@@ -1,5 +1,6 @@
 //! A process that may open few files.
 
+use crate::gateway::{free_address, operators_are_answered};
 use plimsoll_test_support::gateway::{Gateway, Start, document};
 use plimsoll_test_support::wait::until;
 use plimsoll_test_support::wire::Wire;
@@ -40,18 +41,19 @@ async fn target(after: Duration) -> SocketAddr {
 }
 
 /// A gateway that may open [`FILES`] files, before a target that takes this long.
-async fn gateway(after: Duration) -> Gateway {
+async fn gateway(after: Duration, status: SocketAddr) -> Gateway {
     let target = target(after).await;
-    started(&format!("services:\n- {{name: a, url: \"http://{target}\", retries: 0, routes: [{{paths: [/]}}]}}")).await
+    let rest = format!("services:\n- {{name: a, url: \"http://{target}\", retries: 0, routes: [{{paths: [/]}}]}}");
+    started(&rest, status).await
 }
 
-async fn started(rest: &str) -> Gateway {
+async fn started(rest: &str, status: SocketAddr) -> Gateway {
     let folder = tempfile::tempdir().expect("a folder");
     let script = folder.path().join("plimsoll");
     let binary = env!("CARGO_BIN_EXE_plimsoll");
     std::fs::write(&script, format!("#!/bin/sh\nulimit -n {FILES}\nexec '{binary}' \"$@\"\n")).expect("a script");
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).expect("a script to run");
-    let document = document("  providers: {docker: false}", rest);
+    let document = document(&format!("  providers: {{docker: false}}\n  status: {{address: \"{status}\"}}"), rest);
     Gateway::start(Start { binary: &script, document, namespace: None }).await
 }
 
@@ -69,7 +71,8 @@ async fn ask(clients: &mut [Wire]) -> Vec<u16> {
 
 #[tokio::test]
 async fn an_idle_client_takes_one_descriptor_and_who_comes_when_none_is_left_is_turned_away() {
-    let gateway = gateway(Duration::ZERO).await;
+    let status = free_address();
+    let gateway = gateway(Duration::ZERO, status).await;
     let mut clients = Vec::new();
     for number in 0..280 {
         let mut client = Wire::connect(gateway.http).await.expect("a connection");
@@ -88,12 +91,16 @@ async fn an_idle_client_takes_one_descriptor_and_who_comes_when_none_is_left_is_
         }
     }
     assert!(turned_away >= 20, "{turned_away} of 40 were turned away");
+    operators_are_answered(&gateway, status).await;
+    let full = [("listener", "http"), ("reason", "full")];
+    let refused = gateway.metric("plimsoll_client_connections_refused_total", &full).await;
+    assert_eq!(refused, Some(f64::from(turned_away)));
     assert_eq!(ask(clients.get_mut(..1).expect("the first client")).await, [200], "who was there is served");
 }
 
 #[tokio::test]
 async fn when_descriptors_run_out_for_connections_to_targets_the_request_is_shed_and_no_target_blamed() {
-    let gateway = gateway(Duration::from_millis(300)).await;
+    let gateway = gateway(Duration::from_millis(300), free_address()).await;
     let mut clients = Vec::new();
     for _ in 0..250 {
         clients.push(Wire::connect(gateway.http).await.expect("a connection"));
@@ -122,7 +129,7 @@ async fn idle_connections_to_targets_make_room_for_clients() {
         services
             .push_str(&format!("- {{name: s{number}, url: \"http://{target}\", routes: [{{paths: [/{number}]}}]}}\n"));
     }
-    let gateway = started(&format!("services:\n{services}")).await;
+    let gateway = started(&format!("services:\n{services}"), free_address()).await;
     let mut clients = Vec::new();
     for _ in 0..28 {
         clients.push(Wire::connect(gateway.http).await.expect("a connection"));

@@ -1,8 +1,9 @@
 //! A container engine that misbehaves, made up on a socket of its own: traffic does not feel it.
 
 use axum::body::{Body, Bytes};
-use axum::extract::Path;
+use axum::extract::{Path, Request};
 use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use parking_lot::Mutex;
@@ -16,7 +17,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UnixListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 /// For a view to become true.
@@ -29,6 +30,8 @@ struct Engine {
     running: Arc<Mutex<BTreeMap<String, u16>>>,
     /// Who follows the events.
     follower: Arc<Mutex<Option<mpsc::Sender<Bytes>>>>,
+    /// Whether it takes calls and answers none.
+    hangs: watch::Sender<bool>,
     folder: tempfile::TempDir,
 }
 
@@ -37,6 +40,8 @@ impl Engine {
         let running: BTreeMap<String, u16> = running.into_iter().map(|(id, port)| (id.to_owned(), port)).collect();
         let running = Arc::new(Mutex::new(running));
         let follower = Arc::new(Mutex::new(None));
+        let hangs = watch::Sender::new(false);
+        let stalled = hangs.clone();
         let (listed, inspected, told) = (Arc::clone(&running), Arc::clone(&running), Arc::clone(&follower));
         let list = move || {
             let ids: Vec<Value> = listed.lock().keys().map(|id| item(id)).collect();
@@ -56,11 +61,18 @@ impl Engine {
             .route("/v1.45/containers/json", get(list))
             .route("/v1.45/networks", get(|| async { Json(json!([])) }))
             .route("/v1.45/events", get(move || async move { follow(&told) }))
-            .route("/v1.45/containers/{id}/json", get(inspect));
+            .route("/v1.45/containers/{id}/json", get(inspect))
+            .layer(from_fn(move |request: Request, next: Next| {
+                let mut hangs = stalled.subscribe();
+                async move {
+                    hangs.wait_for(|hangs| !hangs).await.ok();
+                    next.run(request).await
+                }
+            }));
         let folder = tempfile::tempdir().expect("a folder");
         let listener = UnixListener::bind(folder.path().join("docker.sock")).expect("a socket");
         drop(tokio::spawn(async move { axum::serve(listener, router).await }));
-        Self { running, follower, folder }
+        Self { running, follower, hangs, folder }
     }
 
     /// A gateway that follows it.
@@ -71,6 +83,12 @@ impl Engine {
                     pool\n  discover: {docker: {project: p, service: web}}\n";
         let binary = std::path::Path::new(env!("CARGO_BIN_EXE_plimsoll"));
         Gateway::start(Start { binary, document: document(&provider, rest), namespace: None }).await
+    }
+
+    /// Answers nothing more, and ends the stream of events.
+    fn hang(&self) {
+        self.hangs.send_replace(true);
+        self.follower.lock().take();
     }
 
     /// Tells events to whoever follows, as fast as they are taken; one that gave up is waited for until it is back.
@@ -125,7 +143,8 @@ fn event(events: &mut String, number: u64, action: &str, id: &str) {
 }
 
 /// A hundred thousand, of which every third speaks of a replica and the others of five thousand containers that come and go.
-async fn flood(engine: &Engine, chunk: u64, chunks: u64) {
+/// How long they took.
+async fn flood(engine: &Engine, chunk: u64, chunks: u64) -> Duration {
     let began = Instant::now();
     for at in 0..chunks {
         let mut events = String::new();
@@ -141,6 +160,7 @@ async fn flood(engine: &Engine, chunk: u64, chunks: u64) {
         // 50,000 a second at the most.
         tokio::time::sleep_until(began + Duration::from_micros(20 * chunk * (at + 1))).await;
     }
+    began.elapsed()
 }
 
 async fn targets(gateway: &Gateway) -> Vec<(String, String)> {
@@ -163,7 +183,7 @@ async fn an_engine_that_floods_its_stream_of_events_is_not_felt_and_its_last_wor
     let load = Load { rate: 200, ..Load::new(gateway.http, "web.test", "web") }.start();
     load.go_on(Duration::from_millis(500)).await;
     let before = gateway.resident_bytes();
-    flood(&engine, 1000, 100).await;
+    let took = flood(&engine, 1000, 100).await;
     *engine.running.lock() = [("one", port(0)), ("three", port(2))].map(|(id, port)| (id.to_owned(), port)).into();
     let mut last = String::new();
     event(&mut last, 200_000, "die", "two");
@@ -180,6 +200,34 @@ async fn an_engine_that_floods_its_stream_of_events_is_not_felt_and_its_last_wor
     assert!(grown < 64 << 20, "{} MiB more", grown >> 20);
     assert_eq!(gateway.metric("plimsoll_provider_up", &[]).await, Some(1.0));
     let read = gateway.metric("plimsoll_provider_events_total", &[]).await.unwrap_or_default();
-    eprintln!("{read} events were read, {} MiB more", grown >> 20);
+    eprintln!("{read} events were read, told within {took:?}, {} MiB more", grown >> 20);
+    assert!(took < Duration::from_secs(10), "{took:?}: fewer than 10,000 a second were taken");
+    // A session that ends in a flood may leave a chunk or two unread, which its list makes up for.
+    assert!(read >= 90_000.0, "{read} of 100,000 events were read");
+    load.stop().await.assert_none_lost();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_whose_socket_hangs_is_told_of_and_traffic_goes_on_until_it_is_back() {
+    let all = [Target::sample("web", "one").await, Target::sample("web", "two").await];
+    let port = |at: usize| all[at].address.port();
+    let engine = Engine::start([("one", port(0))]);
+    let gateway = engine.gateway().await;
+    gateway.healthy(LIMIT, "pool", 1).await;
+    let load = Load { rate: 200, ..Load::new(gateway.http, "web.test", "web") }.start();
+    load.go_on(Duration::from_millis(500)).await;
+    assert_eq!(gateway.metric("plimsoll_provider_up", &[]).await, Some(1.0));
+    engine.hang();
+    let is_up = async |up: f64| gateway.metric("plimsoll_provider_up", &[]).await == Some(up);
+    until(LIMIT, "it to be out of reach", async || is_up(0.0).await).await;
+    let log = gateway.log();
+    assert!(log.contains("the docker engine is out of reach") && log.contains("no answer within"), "{log}");
+    // Somebody comes meanwhile, of whom nobody can tell.
+    engine.running.lock().insert("two".to_owned(), port(1));
+    load.go_on(Duration::from_secs(1)).await;
+    assert_eq!(targets(&gateway).await, [("one".to_owned(), "healthy".to_owned())], "what was known stays");
+    engine.hangs.send_replace(false);
+    until(LIMIT, "it to be back", async || is_up(1.0).await).await;
+    gateway.healthy(LIMIT, "pool", 2).await;
     load.stop().await.assert_none_lost();
 }

@@ -4,7 +4,8 @@
 use plimsoll::control::{Gateway as Builder, Handle, Running};
 use plimsoll_test_support::gateway::{Gateway, Start, document};
 use plimsoll_test_support::tls::Identity;
-use std::net::SocketAddr;
+use plimsoll_test_support::wire::Wire;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
 /// A gateway in this process, whose listeners are on port 0 of loopback.
@@ -58,4 +59,23 @@ impl Embedded {
 pub(crate) async fn process(gateway: &str, rest: &str) -> Gateway {
     let document = document(gateway, rest);
     Gateway::start(Start { binary: Path::new(env!("CARGO_BIN_EXE_plimsoll")), document, namespace: None }).await
+}
+
+/// An address on loopback at which nobody listens now.
+pub(crate) fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port")
+}
+
+/// Those who look what is wrong are answered, by the admin API and at the address for balancers and Prometheus.
+pub(crate) async fn operators_are_answered(gateway: &Gateway, status: SocketAddr) {
+    for path in ["/readyz", "/metrics", "/status"] {
+        assert_eq!(gateway.admin("GET", path, "").await.map(|answer| answer.status), Some(200), "{path}");
+    }
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        let mut wire = Wire::connect(status).await.expect("a connection");
+        wire.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
+            .await
+            .expect("it is read");
+        assert_eq!(wire.answer(false).await.map(|answer| answer.status).ok(), Some(200), "{path}");
+    }
 }

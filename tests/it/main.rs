@@ -8,6 +8,7 @@ mod descriptors;
 mod disk;
 mod engine;
 mod explain;
+mod floods;
 mod gateway;
 mod handover;
 mod idle;

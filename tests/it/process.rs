@@ -6,6 +6,7 @@ use plimsoll::providers::Provider;
 use plimsoll::providers::process::{GUARD_COMMAND, ProcessOptions, ProcessProvider, ProcessSpec};
 use plimsoll_core::config::ProcessSource;
 use plimsoll_core::model::{Facts, Phase, Replica};
+use plimsoll_test_support::gateway::{Gateway, Start, document};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -214,42 +215,66 @@ async fn another_command_rolls_and_a_broken_one_changes_nothing() {
     assert_eq!(marked("roll"), [] as [i32; 0]);
 }
 
-/// Not a test by itself: the gateway that the next tests kill, in a process of its own.
-#[tokio::test]
-async fn gateway_of_the_kill_tests() {
-    let Ok(mark) = std::env::var("PLIMSOLL_TEST_GATEWAY") else { return };
-    let script = "sleep 1000 & setsid sleep 1000 & wait";
-    let mut watched = watch(spec(&["sh", "-c", script], 2, &mark));
-    watched.until("for ever", |_| false).await;
+/// A document with two local processes that run this, marked, and a route to them.
+fn local(mark: &str, command: &str) -> String {
+    let rest = format!(
+        "services:\n- {{name: web, host: web, routes: [{{paths: [/]}}]}}\nupstreams:\n- name: web\n  discover: {{process: \
+         {{replicas: 2, command: {command}, env: {{{MARK}: {mark}}}}}}}\n"
+    );
+    document("  providers: {docker: false}", &rest)
 }
 
-async fn start_gateway(mark: &str) -> tokio::process::Child {
-    let own = std::env::current_exe().expect("the test binary");
-    let mut command = tokio::process::Command::new(own);
-    command.args(["--exact", "process::gateway_of_the_kill_tests"]).env("PLIMSOLL_TEST_GATEWAY", mark);
-    let child = command.stdout(std::process::Stdio::null()).kill_on_drop(true).spawn().expect("it starts");
-    // Two guards, two shells, four sleeps.
+/// A gateway that has started what is stubborn: two guards, two shells, four sleeps.
+async fn start_gateway(mark: &str) -> Gateway {
+    let document = local(mark, "[sh, -c, \"sleep 1000 & setsid sleep 1000 & wait\"]");
+    let gateway = Gateway::start(Start { binary: Path::new(BINARY), document, namespace: None }).await;
     wait_until("the gateway's processes run", || marked(mark).len() == 8).await;
-    child
+    gateway
 }
 
 #[tokio::test]
 async fn kill_9_of_the_gateway_leaves_nothing_behind() {
     let mut gateway = start_gateway("kill-gateway").await;
-    gateway.kill().await.expect("it runs");
+    gateway.signal(Signal::KILL);
+    gateway.ended(DEADLINE).await;
     wait_until("nothing is left", || marked("kill-gateway").is_empty()).await;
 }
 
 #[tokio::test]
+async fn after_kill_9_of_the_gateway_a_new_one_starts_its_own_processes_and_serves() {
+    let mark = "kill-and-start";
+    let sample = format!("[\"{BINARY}\", __sample, --address, 127.0.0.1, --port, \"{{port}}\"]");
+    let start = || {
+        let document = local(mark, &sample);
+        Gateway::start(Start { binary: Path::new(BINARY), document, namespace: None })
+    };
+    let mut killed = start().await;
+    killed.healthy(DEADLINE, "web", 2).await;
+    assert!(get(killed.http.port(), "/").await.starts_with("HTTP/1.1 200"));
+    let first = marked(mark);
+    killed.signal(Signal::KILL);
+    killed.ended(DEADLINE).await;
+    // At once, as a service manager would: the old ones may still be ending.
+    let gateway = start().await;
+    gateway.healthy(DEADLINE, "web", 2).await;
+    for _ in 0..20 {
+        assert!(get(gateway.http.port(), "/").await.starts_with("HTTP/1.1 200"));
+    }
+    wait_until("the old ones are gone", || !marked(mark).iter().any(|pid| first.contains(pid))).await;
+    // Two guards and two samples.
+    assert_eq!(marked(mark).len(), 4);
+}
+
+#[tokio::test]
 async fn kill_9_of_gateway_and_guards_at_once_ends_the_commands() {
-    let mut gateway = start_gateway("kill-both").await;
+    let gateway = start_gateway("kill-both").await;
     let is_guard = |pid: &i32| {
         let line = std::fs::read(Path::new("/proc").join(pid.to_string()).join("cmdline")).unwrap_or_default();
         line.windows(GUARD_COMMAND.len()).any(|window| window == GUARD_COMMAND.as_bytes())
     };
     let guards: Vec<i32> = marked("kill-both").into_iter().filter(is_guard).collect();
     assert_eq!(guards.len(), 2);
-    gateway.start_kill().expect("it runs");
+    gateway.signal(Signal::KILL);
     guards.into_iter().filter_map(Pid::from_raw).for_each(|guard| {
         kill_process(guard, Signal::KILL).ok();
     });

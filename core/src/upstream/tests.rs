@@ -1,4 +1,4 @@
-use super::fixtures::{ask, hold, members, now, options, rebuild, target, upstream};
+use super::fixtures::{ask, members, now, options, rebuild, target, upstream};
 use super::*;
 use crate::health::{CheckRules, Outcome, Verdict};
 use crate::model::{Cause, Causes};
@@ -278,23 +278,38 @@ fn opposite_verdicts_at_once_leave_causes_and_counters_agreed() {
 
 #[test]
 fn a_drained_target_takes_no_request_even_from_many_threads() {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    /// Slots that each thread takes before the mark, and again after it.
+    const EACH: usize = 2000;
     let (upstream, _) = upstream(options("least-connections", members(&[1, 1])));
     let target = Arc::clone(&upstream.pool().targets()[0].target);
-    let stop = std::sync::atomic::AtomicBool::new(false);
+    let (marked, before, ready) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for seed in 0..3 {
-            let (upstream, stop) = (&upstream, &stop);
+            let (upstream, target, marked, before, ready) = (&upstream, &target, &marked, &before, &ready);
             scope.spawn(move || {
                 let mut rng = WorkerRng::with_seed(seed);
-                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                    drop(upstream.acquire(&ask(&[]), &mut rng));
+                let (mut early, mut late) = (0, 0);
+                while late < EACH {
+                    // Read before the slot is asked for: what was asked for earlier may still be of the target.
+                    let is_marked = marked.load(Ordering::Acquire);
+                    let Acquired::Got(slot) = upstream.acquire(&ask(&[]), &mut rng) else { panic!("one is left") };
+                    let is_drained = Arc::ptr_eq(slot.target(), target);
+                    assert!(!(is_marked && is_drained), "slot {late} after the mark is the drained target's");
+                    before.fetch_add(usize::from(is_drained), Ordering::Relaxed);
+                    (early, late) = (early + usize::from(!is_marked), late + usize::from(is_marked));
+                    if early == EACH && !is_marked {
+                        ready.fetch_add(1, Ordering::Relaxed);
+                    }
                 }
             });
         }
-        std::thread::sleep(Duration::from_millis(5));
+        while ready.load(Ordering::Relaxed) < 3 {
+            std::thread::yield_now();
+        }
         target.set(Cause::Draining);
-        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        marked.store(true, Ordering::Release);
     });
+    assert!(before.load(Ordering::Relaxed) > EACH, "until then it had about half of them");
     assert_eq!(upstream.inflight(), 0);
-    assert!(hold(&upstream.pool().targets()[1].target, 1).len() == 1);
 }

@@ -36,14 +36,14 @@ impl Client {
             idle: Mutex::new(Vec::new()),
         };
         let (head, body) = within(PING_TIMEOUT, "asking for /_ping", client.send("/_ping")).await?;
-        let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
+        let text = |name: &str| field(&head, name);
         if head.status != StatusCode::OK {
             let body = read_bounded(body, ERROR_MAX).await.unwrap_or_default();
             return Err(refusal("/_ping", head.status, &body));
         }
         client.version = negotiated(text("api-version").unwrap_or(OLDEST_TEXT))?;
         client.is_podman = text("server").is_some_and(|server| server.starts_with("Libpod"));
-        client.engine_time_s = text("date").and_then(http_date_s);
+        client.engine_time_s = engine_time_s(&head);
         Ok(client)
     }
 
@@ -56,16 +56,17 @@ impl Client {
         &self.version
     }
 
-    /// All containers, those that do not run too: a service with a stopped container is still a service. And how many
-    /// entries could not be read.
-    pub(super) async fn containers(&self) -> Result<(Vec<ListItem>, usize), String> {
-        parse_list(&self.fetch("/containers/json?all=true", LIST_MAX).await?.map_err(|refused| refused.message)?)
+    /// All containers, those that do not run too: a service with a stopped container is still a service.
+    pub(super) async fn containers(&self) -> Result<Listed, String> {
+        let fetched = self.fetch("/containers/json?all=true", LIST_MAX).await?.map_err(|refused| refused.message)?;
+        let (items, unreadable) = parse_list(&fetched.text)?;
+        Ok(Listed { items, unreadable, engine_time_s: fetched.engine_time_s })
     }
 
     /// Networks; none where a proxy keeps them to itself.
     pub(super) async fn networks(&self) -> Result<Vec<Network>, String> {
         match self.fetch("/networks", LIST_MAX).await? {
-            Ok(text) => Ok(parse_list(&text)?.0),
+            Ok(fetched) => Ok(parse_list(&fetched.text)?.0),
             Err(refused) => Err(refused.message),
         }
     }
@@ -77,8 +78,8 @@ impl Client {
             return Inspected::Missing;
         }
         match self.fetch(&format!("/containers/{id}/json"), INSPECT_MAX).await {
-            Ok(Ok(text)) => {
-                json::<Inspect>(&text).map_or_else(Inspected::Failed, |one| Inspected::Found(Box::new(one)))
+            Ok(Ok(fetched)) => {
+                json::<Inspect>(&fetched.text).map_or_else(Inspected::Failed, |one| Inspected::Found(Box::new(one)))
             }
             Ok(Err(refused)) if refused.status == StatusCode::NOT_FOUND => Inspected::Missing,
             Ok(Err(refused)) => Inspected::Failed(refused.message),
@@ -99,13 +100,13 @@ impl Client {
         Err(refusal("/events", head.status, &body))
     }
 
-    async fn fetch(&self, path: &str, bytes_max: usize) -> Result<Result<Bytes, Refused>, String> {
+    async fn fetch(&self, path: &str, bytes_max: usize) -> Result<Result<Fetched, Refused>, String> {
         let versioned = format!("/{}{path}", self.version);
         let call = async {
             let (head, body) = self.send(&versioned).await?;
             let text = read_bounded(body, bytes_max).await.map_err(|error| format!("reading {path}: {error}"))?;
             if head.status == StatusCode::OK {
-                return Ok(Ok(text));
+                return Ok(Ok(Fetched { text, engine_time_s: engine_time_s(&head) }));
             }
             Ok(Err(Refused { status: head.status, message: refusal(path, head.status, &text) }))
         };
@@ -151,6 +152,21 @@ impl Client {
             idle.push(connection);
         }
     }
+}
+
+/// What a list of containers said.
+pub(super) struct Listed {
+    pub(super) items: Vec<ListItem>,
+    /// Entries that could not be read.
+    pub(super) unreadable: usize,
+    /// The engine's clock, seconds since the Unix epoch, where it said.
+    pub(super) engine_time_s: Option<u64>,
+}
+
+/// An answer of 200.
+struct Fetched {
+    text: Bytes,
+    engine_time_s: Option<u64>,
 }
 
 /// An answer other than 200.
@@ -209,6 +225,14 @@ fn negotiated(server: &str) -> Result<String, String> {
     }
     let (major, minor) = version.min(NEWEST);
     Ok(format!("v{major}.{minor}"))
+}
+
+fn field<'a>(head: &'a http::response::Parts, name: &str) -> Option<&'a str> {
+    head.headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+fn engine_time_s(head: &http::response::Parts) -> Option<u64> {
+    field(head, "date").and_then(http_date_s)
 }
 
 /// `Date` of HTTP, RFC 9110 §5.6.7.

@@ -1,7 +1,7 @@
 //! One session with the engine: subscribe, list, inspect what the model asks for, apply what comes, until the stream ends.
 
 use super::Endpoint;
-use super::client::Client;
+use super::client::{Client, Listed};
 use super::follow::Follower;
 use super::reader::EventStream;
 use super::transport::Transport;
@@ -9,7 +9,7 @@ use crate::telemetry::clock;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use plimsoll_core::discovery::docker::{
-    InspectTicket, Inspected, ListItem, ListKind, ListTicket, Model, Network, Outlook, Settings, Urgency, Vantage,
+    InspectTicket, Inspected, ListKind, ListTicket, Model, Network, Outlook, Settings, Urgency, Vantage,
 };
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -114,7 +114,7 @@ struct Session {
 /// What a call brought.
 enum Answer {
     Networks(Result<Vec<Network>, String>),
-    List(ListTicket, Result<(Vec<ListItem>, usize), String>),
+    List(ListTicket, Result<Listed, String>),
     Inspect(InspectTicket, Inspected),
 }
 
@@ -196,11 +196,13 @@ impl Session {
                 Ok(Urgency::Unchanged)
             }
             Answer::List(ticket, listed) => {
-                let (items, unreadable) = listed?;
+                let Listed { items, unreadable, engine_time_s } = listed?;
                 if unreadable > 0 {
                     tracing::warn!(unreadable, "entries of the engine's list of containers could not be read");
                 }
-                Ok(model.apply_list(ticket, &items, clock::steady_ms(), clock::now_ms()))
+                // Ours may differ from the clock that containers' starts are told by, and be set at any time.
+                let engine_ms = engine_time_s.map_or_else(clock::now_ms, |time_s| time_s.saturating_mul(1000));
+                Ok(model.apply_list(ticket, &items, clock::steady_ms(), engine_ms))
             }
             Answer::Inspect(ticket, inspected) => {
                 let before = model.corrections_total();

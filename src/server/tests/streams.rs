@@ -1,7 +1,6 @@
 //! What shows in HTTP/2's frames: interim answers, windows, and how streams and connections end.
 
 use super::fixture::{Fixture, Options, answering, read_until, serve};
-use super::http2::frame;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use h2::client::{self, SendRequest};
@@ -43,7 +42,7 @@ pub(super) fn get() -> Request<()> {
     Request::get("http://shop/").body(()).unwrap()
 }
 
-fn post() -> Request<()> {
+pub(super) fn post() -> Request<()> {
     Request::post("http://shop/").body(()).unwrap()
 }
 
@@ -457,25 +456,4 @@ async fn connections_to_targets_that_a_burst_made_are_given_back() {
     assert_eq!(open.load(Ordering::SeqCst), 0);
     let (answer, _) = sender.send_request(get(), true).unwrap();
     assert_eq!(answer.await.unwrap().status(), 200);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_goes_on_after_its_goaway_is_refused_and_ended() {
-    let timeouts = Timeouts { client_idle: Duration::from_millis(300), ..Timeouts::default() };
-    let fixture = Fixture::new(Options { targets: vec![answering(OK)], timeouts, ..Options::default() });
-    let mut stream = fixture.connect();
-    let settings = frame(4, 0, 0, b"");
-    stream.write_all(&[b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &settings].concat()).unwrap();
-    // Time for the GOAWAY; the PING that comes with it is not answered.
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let began = Instant::now();
-    for number in 0..40 {
-        // GET / with :authority `a`, by static entries and one literal.
-        let ask = frame(1, 5, number * 2 + 1, &[0x82, 0x84, 0x86, 0x41, 1, b'a']);
-        if stream.write_all(&ask).is_err() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(250)).await;
-    }
-    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
 }

@@ -320,13 +320,6 @@ fn a_target_cannot_answer_the_next_request_in_advance() {
 }
 
 #[test]
-fn a_slow_head_is_given_up_with_408() {
-    let timeouts = Timeouts { client_header: Duration::from_millis(200), ..Timeouts::default() };
-    let fixture = Fixture::new(Options { targets: vec![answering(OK)], timeouts, ..Options::default() });
-    assert_eq!(status(&fixture.talk("GET / HTTP/1.1\r\nHost:")), "408");
-}
-
-#[test]
 fn a_client_may_have_so_many_connections_and_no_more() {
     let limits = Limits { connections_per_client: Some(2), ..Limits::default() };
     let fixture = Fixture::new(Options { targets: vec![answering(OK)], limits, ..Options::default() });
@@ -437,6 +430,27 @@ fn a_held_request_whose_time_is_over_gets_503() {
     let answer = fixture.talk(GET);
     assert_eq!(status(&answer), "503");
     assert!(answer.contains("failure to get a peer from the ring-balancer"), "{answer}");
+}
+
+#[test]
+fn who_comes_when_the_hold_is_full_is_told_when_to_come_again() {
+    let hold = WaitLimits { max_requests: 1, max_bytes: 1 << 20, timeout: Duration::from_secs(20) };
+    let fixture = Fixture::new(Options { fed: true, hold: Some(hold), ..Options::default() });
+    let mut held = fixture.connect();
+    held.write_all(GET.as_bytes()).unwrap();
+    let began = Instant::now();
+    while fixture.upstream.held() < 1 {
+        assert!(began.elapsed() < Duration::from_secs(5), "the first is not held");
+        std::thread::yield_now();
+    }
+    for number in 1..=2 {
+        let answer = fixture.talk(GET);
+        assert!(status(&answer) == "503" && answer.contains("Retry-After: 1\r\n"), "{answer}");
+        fixture.until_metric("plimsoll_requests_shed_total{upstream=\"web\",reason=\"hold_full\"}", number.into());
+    }
+    fixture.publish_addresses(&[answering(OK)]);
+    assert_eq!(status(&read_to_end(&mut held)), "200");
+    assert_eq!(fixture.metric("plimsoll_requests_lost_total{"), 0.0);
 }
 
 #[test]

@@ -24,6 +24,10 @@ const MEMORY: u64 = 64 << 20;
 const SLOW: Duration = Duration::from_secs(3);
 /// 20 s: no flood of these takes longer to send, unless it is not read.
 const FLOOD: Duration = Duration::from_secs(20);
+/// 2 s: a connection on which so little as 17 KB cannot be written for so long is not read.
+const STUCK: Duration = Duration::from_secs(2);
+/// 64 MiB: more than the kernel keeps of a connection, in all its four buffers.
+const TAKEN: usize = 64 << 20;
 /// Requests of each of the others, at the least.
 const ASKED: usize = 50;
 
@@ -99,8 +103,8 @@ async fn survives(becomes: Becomes, flood: impl AsyncFnOnce(&mut Attacker)) {
         grown >> 10
     );
     match becomes {
-        // What was sent after the end may have reset the connection, and the GOAWAY with it.
-        Becomes::Ended => assert!(matches!(code, Some(CALM) | None), "{code:?}"),
+        // What is sent after the end resets the connection, but takes nothing back that had come before.
+        Becomes::Ended => assert_eq!(code, Some(CALM)),
         Becomes::Served => assert_eq!(code, Some(0)),
     }
     assert!(at(100) < SLOW, "{:?}", at(100));
@@ -257,15 +261,14 @@ async fn pings_whose_answers_nobody_reads() {
     let (_target, gateway) = fresh().await;
     let before = resident();
     let Client { mut write, read } = Client::connect(&gateway).await;
-    let hundred = frame(PING, 0, 0, b"12345678").repeat(1000);
-    let flood = async {
-        for _ in 0..10_000 {
-            write.write_all(&hundred).await?;
-        }
-        std::io::Result::Ok(())
-    };
-    let sent = timeout(Duration::from_secs(3), flood).await;
-    assert!(!matches!(sent, Ok(Ok(()))), "170 MB of them are not all taken");
+    let thousand = frame(PING, 0, 0, b"12345678").repeat(1000);
+    let mut written = 0;
+    // Until nothing of it moves for a while, however slow the machine is, or nobody is there any more.
+    while matches!(timeout(STUCK, write.write_all(&thousand)).await, Ok(Ok(()))) {
+        written += thousand.len();
+        assert!(written < TAKEN, "{written} bytes of them are taken, and nobody reads the answers");
+    }
+    eprintln!("{} KiB of them were taken", written >> 10);
     let grown = resident().saturating_sub(before);
     assert!(grown < MEMORY, "{grown} bytes");
     drop(read);
@@ -306,7 +309,7 @@ async fn requests_that_are_reset_when_they_have_begun_end_the_connection() {
         }
     }
     let code = timeout(FLOOD, heard).await.expect("it comes to an end").expect("it reads");
-    assert!(matches!(code, Some(CALM) | None), "{code:?}");
+    assert_eq!(code, Some(CALM));
     let asked = asked.load(Ordering::Relaxed);
     assert!((150..400).contains(&asked), "the target was asked {asked} times");
 }

@@ -205,7 +205,7 @@ impl Container {
         }
     }
 
-    /// Whether a list's entry shows something that the model does not hold. `now_ns`: the engine's clock, about.
+    /// Whether a list's entry shows something that the model does not hold. `now_ns`: the engine's clock.
     pub(super) fn differs(&self, item: &ListItem, now_ns: u64) -> bool {
         let life = life_of(&item.state);
         let renamed = item.names.first().is_none_or(|name| plain_name(name) != self.name);

@@ -13,9 +13,9 @@ impl Model {
         ListTicket { kind, asked_at: self.sequence }
     }
 
-    /// Compares the list with what is known; what differs is to be inspected. `wall_ms`: the time by the clock that engines
-    /// tell times by, which may be set; everything else is measured by `now_ms`, which is not.
-    pub fn apply_list(&mut self, ticket: ListTicket, items: &[ListItem], now_ms: u64, wall_ms: u64) -> Urgency {
+    /// Compares the list with what is known; what differs is to be inspected. `engine_ms`: the engine's clock when it listed,
+    /// by which it tells when containers started, and which may be set; everything else is measured by `now_ms`, which is not.
+    pub fn apply_list(&mut self, ticket: ListTicket, items: &[ListItem], now_ms: u64, engine_ms: u64) -> Urgency {
         let due_ms = if ticket.kind == ListKind::Gap { now_ms } else { now_ms + LATE_EVENT_MS };
         let first = !std::mem::replace(&mut self.listed, true);
         let mut seen = BTreeSet::new();
@@ -35,7 +35,7 @@ impl Model {
             }
             let runs = ["running", "paused"].contains(&item.state.as_str());
             let suspect = match self.containers.get(&id) {
-                Some(known) => known.differs(item, wall_ms.saturating_mul(1_000_000)),
+                Some(known) => known.differs(item, engine_ms.saturating_mul(1_000_000)),
                 None if self.containers.len() >= CONTAINERS_MAX => {
                     self.left_out += 1;
                     continue;

@@ -193,6 +193,26 @@ fn a_restart_that_no_event_told_shows_in_a_lists_uptime() {
 }
 
 #[test]
+fn a_gateway_whose_clock_is_an_hour_off_sees_restarts_and_nothing_else() {
+    const HOUR_MS: u64 = 3_600_000;
+    for now_ms in [NOW_MS - HOUR_MS, NOW_MS, NOW_MS + HOUR_MS] {
+        let mut model = model_of(settings(), &[inspect("a", json!({}))]);
+        let again = inspect("a", json!({"State": {"StartedAt": "2026-11-25T19:29:26Z"}}));
+        let mut check = |status: &str, asked: usize| {
+            let mut listed = item(&again);
+            listed["Status"] = json!(status);
+            model.apply_list(model.begin_list(ListKind::Periodic), &[from(listed)], now_ms, NOW_MS);
+            // An hour later, so that nothing is put off.
+            let due = model.due_inspects(usize::MAX, now_ms + HOUR_MS);
+            assert_eq!(due.len(), asked, "{status}, {now_ms}");
+        };
+        // It started ten seconds ago, and again two seconds ago.
+        check("Up 10 seconds", 0);
+        check("Up 2 seconds", 1);
+    }
+}
+
+#[test]
 fn a_removed_replica_stays_for_its_grace_one_a_service() {
     let labels =
         json!({"Config": {"Labels": {"com.docker.compose.project": "shop", "com.docker.compose.service": "web"}}});
