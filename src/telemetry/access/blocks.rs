@@ -43,7 +43,7 @@ pub(super) struct Block {
 
 /// What became of lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Put {
+pub(super) enum Fate {
     /// They are on their way.
     Kept,
     /// So they are, and the writer has much to do.
@@ -77,43 +77,45 @@ impl Filler {
 
     /// A line of so many bytes was put into the [`Self::room`].
     #[inline]
-    pub(super) fn filled(&mut self, bytes: usize) -> Put {
+    pub(super) fn filled(&mut self, bytes: usize) -> Fate {
         self.block.used += bytes;
-        if self.block.used < FULL_BYTES { Put::Kept } else { self.hand_over() }
+        if self.block.used < FULL_BYTES { Fate::Kept } else { self.hand_over() }
     }
 
     /// Puts a line, or drops it.
-    pub(super) fn put(&mut self, line: &[u8]) -> Put {
-        let mut before = Put::Kept;
+    pub(super) fn put(&mut self, line: &[u8]) -> Fate {
+        let mut before = Fate::Kept;
         if self.room().len() < line.len() {
             before = self.hand_over();
             if self.block.room.is_empty() {
                 self.block.room = vec![0; BLOCK_BYTES].into();
             }
         }
-        let Some(room) = self.room().get_mut(..line.len()) else { return before.and(Put::Dropped(1)) };
+        let Some(room) = self.room().get_mut(..line.len()) else { return before.and(Fate::Dropped(1)) };
         room.copy_from_slice(line);
         before.and(self.filled(line.len()))
     }
 
     /// Once a tick: what there is goes to the writer, unless it still has what went there so the last time. Where it is stuck,
     /// blocks are filled before lines are dropped.
-    pub(super) fn tick(&mut self) -> Put {
+    pub(super) fn tick(&mut self) -> Fate {
         if self.block.used == 0 {
-            return Put::Kept;
+            return Fate::Kept;
         }
         self.take_back();
         if self.early > 0 {
-            return Put::Kept;
+            return Fate::Kept;
         }
-        let put = self.hand_over();
-        self.early = self.waiting;
-        put
+        let fate = self.hand_over();
+        if self.block.used == 0 {
+            self.early = self.waiting;
+        }
+        fate
     }
 
     /// Gives the block to the writer, if there may be another one.
     #[cold]
-    fn hand_over(&mut self) -> Put {
+    fn hand_over(&mut self) -> Fate {
         self.take_back();
         if self.block.used > 0 && self.waiting < BLOCKS - 1 {
             return self.send();
@@ -121,7 +123,7 @@ impl Filler {
         self.kept()
     }
 
-    fn send(&mut self) -> Put {
+    fn send(&mut self) -> Fate {
         let block = mem::replace(&mut self.block, self.spare.pop().unwrap_or_default());
         match self.to_writer.try_send(block) {
             Ok(()) => {
@@ -132,13 +134,13 @@ impl Filler {
             Err(TrySendError::Disconnected(block) | TrySendError::Full(block)) => {
                 let lines = lines_in(block.lines());
                 self.block = Block { used: 0, ..block };
-                Put::Dropped(lines)
+                Fate::Dropped(lines)
             }
         }
     }
 
-    fn kept(&self) -> Put {
-        if self.waiting > BLOCKS / 2 { Put::Many } else { Put::Kept }
+    fn kept(&self) -> Fate {
+        if self.waiting > BLOCKS / 2 { Fate::Many } else { Fate::Kept }
     }
 
     fn take_back(&mut self) {
@@ -150,12 +152,12 @@ impl Filler {
     }
 
     /// Gives all that there is to the writer; nothing follows.
-    pub(super) fn end(&mut self) -> Put {
-        if self.block.used == 0 { Put::Kept } else { self.send() }
+    pub(super) fn end(&mut self) -> Fate {
+        if self.block.used == 0 { Fate::Kept } else { self.send() }
     }
 }
 
-impl Put {
+impl Fate {
     fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Dropped(some), Self::Dropped(more)) => Self::Dropped(some + more),
@@ -196,12 +198,12 @@ mod tests {
         while source.next(|lines| text.extend_from_slice(lines)) == Some(true) {}
     }
 
-    fn dropped(put: Put) -> u64 {
-        if let Put::Dropped(lines) = put { lines } else { 0 }
+    fn dropped(fate: Fate) -> u64 {
+        if let Fate::Dropped(lines) = fate { lines } else { 0 }
     }
 
     /// Puts a line the quick way where it goes, as a worker does.
-    fn put(filler: &mut Filler, line: &[u8]) -> Put {
+    fn put(filler: &mut Filler, line: &[u8]) -> Fate {
         match filler.room().get_mut(..line.len()) {
             Some(room) => {
                 room.copy_from_slice(line);
@@ -218,7 +220,7 @@ mod tests {
         let sent = std::thread::spawn(move || {
             let mut sent = Vec::new();
             for n in 0..20_000 {
-                if put(&mut filler, line(n).as_bytes()) == Put::Dropped(1) {
+                if put(&mut filler, line(n).as_bytes()) == Fate::Dropped(1) {
                     std::thread::yield_now();
                 } else {
                     sent.push(n);
@@ -241,9 +243,9 @@ mod tests {
         let (mut kept, mut many) = (0, 0);
         let first = loop {
             match put(&mut filler, &line) {
-                Put::Kept => {}
-                Put::Many => many += 1,
-                Put::Dropped(lines) => break lines,
+                Fate::Kept => {}
+                Fate::Many => many += 1,
+                Fate::Dropped(lines) => break lines,
             }
             // However often there is a tick: it must not take blocks up that are nearly empty.
             assert_eq!(dropped(filler.tick()), 0);
@@ -264,7 +266,7 @@ mod tests {
     #[test]
     fn a_tick_hands_over_the_little_that_there_is_in_blocks_that_are_used_again() {
         let (mut filler, source) = blocks();
-        assert_eq!(filler.tick(), Put::Kept);
+        assert_eq!(filler.tick(), Fate::Kept);
         let mut text = Vec::new();
         for expected in 1..100 {
             put(&mut filler, b"a line\n");
@@ -281,9 +283,9 @@ mod tests {
     fn a_line_longer_than_a_block_is_dropped_and_one_as_long_is_not() {
         let (mut filler, source) = blocks();
         put(&mut filler, b"before\n");
-        assert_eq!(put(&mut filler, &vec![b'x'; BLOCK_BYTES + 1]), Put::Dropped(1));
+        assert_eq!(put(&mut filler, &vec![b'x'; BLOCK_BYTES + 1]), Fate::Dropped(1));
         let long = [vec![b'x'; BLOCK_BYTES - 1], b"\n".to_vec()].concat();
-        assert_eq!(put(&mut filler, &long), Put::Kept);
+        assert_eq!(put(&mut filler, &long), Fate::Kept);
         put(&mut filler, b"after\n");
         filler.end();
         let mut text = Vec::new();
@@ -295,8 +297,8 @@ mod tests {
     fn lines_for_a_writer_that_has_ended_are_counted_as_dropped() {
         let (mut filler, source) = blocks();
         drop(source);
-        (0..3).for_each(|_| assert_eq!(put(&mut filler, b"a line\n"), Put::Kept));
-        assert_eq!(filler.end(), Put::Dropped(3));
+        (0..3).for_each(|_| assert_eq!(put(&mut filler, b"a line\n"), Fate::Kept));
+        assert_eq!(filler.end(), Fate::Dropped(3));
     }
 
     proptest! {

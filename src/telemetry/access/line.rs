@@ -1,6 +1,6 @@
 //! A worker's end of the access log.
 
-use super::blocks::{Filler, Put};
+use super::blocks::{Fate, Filler};
 use super::record::{AccessFormat, AccessRecord};
 use super::writer::Shared;
 use super::{combined, json};
@@ -42,11 +42,11 @@ impl LineWriter {
             AccessFormat::Json => json::push_quick(record, time, blocks.room()),
             AccessFormat::Combined => None,
         };
-        let put = match put {
+        let fate = match put {
             Some(bytes) => blocks.filled(bytes),
             None => lines.log_slowly(record, format),
         };
-        self.tell(put);
+        self.tell(fate);
     }
 
     /// Once a tick: what was logged goes to the writer.
@@ -54,19 +54,19 @@ impl LineWriter {
         self.tell(self.lines.borrow_mut().blocks.tick());
     }
 
-    fn tell(&self, put: Put) {
-        match put {
-            Put::Kept => {}
-            Put::Many => self.shared.nudge(),
-            Put::Dropped(lines) => self.shared.lose(lines),
+    fn tell(&self, fate: Fate) {
+        match fate {
+            Fate::Kept => {}
+            Fate::Many => self.shared.nudge(),
+            Fate::Dropped(lines) => self.shared.lose(lines),
         }
     }
 }
 
 impl Drop for LineWriter {
     fn drop(&mut self) {
-        let put = self.lines.get_mut().blocks.end();
-        self.tell(put);
+        let fate = self.lines.get_mut().blocks.end();
+        self.tell(fate);
     }
 }
 
@@ -74,14 +74,14 @@ impl Lines {
     /// Logs what there is no room for, what holds something to escape, or what is in the format that is not asked for to be
     /// quick.
     #[inline(never)]
-    fn log_slowly(&mut self, record: &AccessRecord<'_>, format: AccessFormat) -> Put {
+    fn log_slowly(&mut self, record: &AccessRecord<'_>, format: AccessFormat) -> Fate {
         self.long.clear();
         match format {
             AccessFormat::Json => json::push(record, &mut self.time, &mut self.long),
             AccessFormat::Combined => combined::push(record, &mut self.long),
         }
-        let put = self.blocks.put(&self.long);
+        let fate = self.blocks.put(&self.long);
         self.long.shrink_to(LONG_KEPT);
-        put
+        fate
     }
 }
