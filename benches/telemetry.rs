@@ -5,6 +5,7 @@ use plimsoll::telemetry::{
     AccessFormat, AccessRecord, AccessSink, RequestRecord, Telemetry, TelemetryOptions, place_json,
 };
 use plimsoll_core::model::Moment;
+use plimsoll_core::protocol::Version;
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ fn count(criterion: &mut Criterion) {
         .bench_function("scrape", |bencher| bencher.iter(|| telemetry.render(plimsoll::telemetry::clock::moment())));
 }
 
-/// A line, into a ring that a thread empties to `/dev/null`. It wants a second core: where the thread is behind, lines are
+/// A line, into blocks that a thread writes to `/dev/null`. It wants a second core: where the thread is behind, lines are
 /// dropped, which costs less.
 #[expect(clippy::expect_used, reason = "a benchmark may stop")]
 fn log(criterion: &mut Criterion) {
@@ -53,10 +54,10 @@ fn log(criterion: &mut Criterion) {
             request_id: b"0123456789abcdef0123456789abcdef",
             client: b"192.0.2.7",
             method: b"GET",
-            scheme: "https",
+            tls: true,
             host: b"shop.example",
             path: b"/cart/items/17",
-            protocol: "HTTP/1.1",
+            version: Version::Http11,
             place: &place,
             route: "cart",
             service: "web",

@@ -6,7 +6,7 @@ use super::worker::Worker;
 use crate::snapshot::Route;
 use crate::telemetry::{AccessRecord, RequestRecord, SeriesId};
 use plimsoll_core::model::Moment;
-use plimsoll_core::protocol::{Known, RequestHead, Version};
+use plimsoll_core::protocol::{Known, RequestHead};
 use plimsoll_core::upstream::Target;
 use std::sync::Arc;
 
@@ -152,14 +152,10 @@ impl Record {
             request_id: &self.id,
             client: behind.as_deref().unwrap_or(client.printed.as_bytes()),
             method: head.method_bytes(),
-            scheme: client.scheme(),
+            tls: client.tls,
             host: head.host(),
             path: head.path(),
-            protocol: match head.version {
-                Version::Http10 => "HTTP/1.0",
-                Version::Http11 => "HTTP/1.1",
-                Version::Http2 => "HTTP/2",
-            },
+            version: head.version,
             place: route.map_or(b"", |route| &route.logged),
             route: route.map_or("", |route| &route.name),
             service: service.map_or("", |service| &service.name),

@@ -377,8 +377,9 @@ impl Worker {
         self.shared.idle_to_targets.fetch_add(now.wrapping_sub(before), Ordering::Relaxed);
     }
 
-    /// Once a tick: deadlines, caches, idle connections.
+    /// Once a tick: deadlines, caches, idle connections, lines of the access log.
     pub(crate) fn tick(&self) {
+        self.telemetry.tick();
         self.slots.sweep();
         let tick = self.slots.tick();
         self.idle.sweep(tick);

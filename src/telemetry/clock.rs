@@ -1,7 +1,6 @@
 //! The one place that reads clocks, and how times are printed.
 
 use plimsoll_core::model::Moment;
-use plimsoll_core::protocol::put::Put;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -150,23 +149,35 @@ pub fn rfc3339(now_ms: u64) -> String {
 }
 
 /// A time's text up to the second, printed again only when the second is another one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct CachedSecond {
-    second: Option<u64>,
-    text: Vec<u8>,
+    second: u64,
+    text: [u8; 19],
+}
+
+impl Default for CachedSecond {
+    fn default() -> Self {
+        Self { second: 0, text: *b"1970-01-01T00:00:00" }
+    }
 }
 
 impl CachedSecond {
-    /// [`push_rfc3339`].
-    pub(super) fn push_rfc3339(&mut self, now_ms: u64, out: &mut impl Put) {
-        if self.second != Some(now_ms / 1000) {
-            self.second = Some(now_ms / 1000);
-            self.text.clear();
-            push_seconds(now_ms / 1000, &mut self.text);
+    /// [`push_rfc3339`] without what is less than a second.
+    #[inline(always)]
+    pub(super) fn rfc3339(&mut self, second: u64) -> &[u8; 19] {
+        if self.second != second {
+            self.print(second);
         }
-        let milliseconds = digits::<3>(now_ms % 1000);
-        out.put(&self.text);
-        out.put(&[b'.', milliseconds[0], milliseconds[1], milliseconds[2], b'Z']);
+        &self.text
+    }
+
+    #[cold]
+    fn print(&mut self, second: u64) {
+        let mut text = Vec::with_capacity(self.text.len());
+        push_seconds(second, &mut text);
+        if let Ok(text) = text.try_into() {
+            *self = Self { second, text };
+        }
     }
 }
 
@@ -226,10 +237,9 @@ mod tests {
     #[test]
     fn times_print_in_every_format() {
         let check = |now_ms: u64, log: &str, combined: &str, date: &str| {
-            let (mut a, mut b) = (Vec::new(), Vec::new());
-            CachedSecond::default().push_rfc3339(now_ms, &mut a);
+            let mut b = Vec::new();
             push_combined(now_ms, &mut b);
-            assert_eq!(String::from_utf8(a).unwrap(), log);
+            assert_eq!(CachedSecond::default().rfc3339(now_ms / 1000), &log.as_bytes()[..19]);
             assert_eq!(rfc3339(now_ms), log);
             assert_eq!(String::from_utf8(b).unwrap(), combined);
             let mut line = DateLine::default();

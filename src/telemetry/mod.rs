@@ -6,8 +6,8 @@
 //! workers write. A scrape sums the rows and disturbs nobody. Series outlive snapshots and leave five minutes after the
 //! last handle on them.
 //!
-//! Access log lines are formatted by the worker into its own bounded ring and written by a thread: a pipe that nobody
-//! reads costs lines (counted), never requests.
+//! Access log lines are formatted by the worker into a block of its own; a thread gets whole blocks, of which there is a
+//! bounded number, and writes them: a pipe that nobody reads costs lines (counted), never requests.
 //!
 //! Not here: what is measured of a pool (its owner registers a collector) and any decision that is taken on a count.
 

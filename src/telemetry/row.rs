@@ -117,6 +117,9 @@ fn try_code(cell: &AtomicU64, code: u64) -> bool {
 pub(super) struct Buckets {
     pub(super) seconds: Vec<f64>,
     micros: Vec<u64>,
+    /// By a value's number of bits: how many bounds are below all of them. Bounds rise by about a power of two, so that few are
+    /// left to look at.
+    below: [usize; 65],
 }
 
 impl Buckets {
@@ -125,8 +128,12 @@ impl Buckets {
         seconds.retain(|bound| bound.is_finite() && *bound > 0.0);
         seconds.sort_by(f64::total_cmp);
         seconds.dedup();
-        let micros = seconds.iter().map(|bound| (bound * 1e6).round() as u64).collect();
-        Self { seconds, micros }
+        let micros: Vec<u64> = seconds.iter().map(|bound| (bound * 1e6).round() as u64).collect();
+        let below = std::array::from_fn(|bits| {
+            let least = if bits == 0 { 0 } else { 1 << (bits - 1) };
+            micros.partition_point(|bound| *bound < least)
+        });
+        Self { seconds, micros, below }
     }
 
     /// Cells that a histogram takes: the sum in microseconds, a count for each bound, one for what is above all.
@@ -135,9 +142,21 @@ impl Buckets {
     }
 
     /// Counts so many microseconds in the histogram that begins at cell `base`.
+    #[inline]
     pub(super) fn observe(&self, row: &Row, base: usize, micros: u64) {
         row.add(base, micros);
-        row.add(base + 1 + self.micros.partition_point(|bound| *bound < micros), 1);
+        row.add(base + 1 + self.bucket(micros), 1);
+    }
+
+    /// The first bound that is not below; how many there are, where all are.
+    #[inline]
+    fn bucket(&self, micros: u64) -> usize {
+        let bits = u64::BITS - micros.leading_zeros();
+        let mut bucket = self.below[bits as usize];
+        while self.micros.get(bucket).is_some_and(|bound| *bound < micros) {
+            bucket += 1;
+        }
+        bucket
     }
 }
 
@@ -218,6 +237,20 @@ mod tests {
         check(10_000, 1);
         check(1_000_000, 2);
         check(1_000_001, 3);
+    }
+
+    #[test]
+    fn a_bucket_is_found_as_by_looking_at_all_bounds() {
+        let defaults = plimsoll_core::config::Metrics::default().buckets;
+        for bounds in [vec![], vec![0.000_001], vec![1e9, 1e15], defaults] {
+            let buckets = Buckets::new(bounds);
+            let powers = (0..64).flat_map(|bits| [(1 << bits) - 1, 1 << bits, (1 << bits) + 1]);
+            let near = buckets.micros.iter().flat_map(|bound| [bound - 1, *bound, bound + 1]);
+            for value in powers.chain(near).chain([u64::MAX]) {
+                let expected = buckets.micros.iter().filter(|bound| **bound < value).count();
+                assert_eq!(buckets.bucket(value), expected, "{value} in {:?}", buckets.micros);
+            }
+        }
     }
 
     #[test]

@@ -72,34 +72,62 @@ impl WorkerTelemetry {
     }
 
     /// Counts a request once it is over.
+    #[inline]
     pub fn request_finished(&self, record: &RequestRecord) {
+        {
+            let rows = self.rows.borrow();
+            // It leaves before it is counted: who has seen it counted will not find it in flight.
+            if let (Some(upstream), Some(route), Some(service)) = (
+                row_of(&rows, record.upstream, Kind::Upstream),
+                row_of(&rows, record.route, Kind::Route),
+                row_of(&rows, record.service, Kind::Service),
+            ) {
+                self.left(record, upstream);
+                self.answered(record, route);
+                self.served(record, service);
+                return;
+            }
+        }
+        self.request_finished_slowly(record);
+    }
+
+    /// Where one of its series is new to the worker, or counted nowhere.
+    #[cold]
+    fn request_finished_slowly(&self, record: &RequestRecord) {
+        self.with_row(record.upstream, Kind::Upstream, |row| self.left(record, row));
+        self.with_row(record.route, Kind::Route, |row| self.answered(record, row));
+        self.with_row(record.service, Kind::Service, |row| self.served(record, row));
+    }
+
+    #[inline]
+    fn left(&self, record: &RequestRecord, upstream: &Row) {
         let buckets = &*self.telemetry.buckets;
-        let per_route = self.telemetry.options.per_route;
-        // It leaves before it is counted: who has seen it counted will not find it in flight.
-        self.with_row(record.upstream, Kind::Upstream, |row| {
-            if let Some(ended) = record.ended {
-                Meter::leave(row, ended.micros());
-            }
-            if let Some(duration) = record.upstream_us {
-                buckets.observe(row, UPSTREAM_DURATION, duration);
-            }
-            if let Some(wait) = record.wait_us {
-                buckets.observe(row, UPSTREAM_DURATION + buckets.cells(), wait);
-            }
-        });
-        self.with_row(record.route, Kind::Route, |row| {
-            row.count_code(record.code);
-            if per_route {
-                buckets.observe(row, CODE_CELLS, record.duration_us);
-            }
-        });
-        self.with_row(record.service, Kind::Service, |row| {
-            row.add(BYTES_IN, record.bytes_in);
-            row.add(BYTES_OUT, record.bytes_out);
-            if !per_route {
-                buckets.observe(row, SERVICE_DURATION, record.duration_us);
-            }
-        });
+        if let Some(ended) = record.ended {
+            Meter::leave(upstream, ended.micros());
+        }
+        if let Some(duration) = record.upstream_us {
+            buckets.observe(upstream, UPSTREAM_DURATION, duration);
+        }
+        if let Some(wait) = record.wait_us {
+            buckets.observe(upstream, UPSTREAM_DURATION + buckets.cells(), wait);
+        }
+    }
+
+    #[inline]
+    fn answered(&self, record: &RequestRecord, route: &Row) {
+        route.count_code(record.code);
+        if self.telemetry.options.per_route {
+            self.telemetry.buckets.observe(route, CODE_CELLS, record.duration_us);
+        }
+    }
+
+    #[inline]
+    fn served(&self, record: &RequestRecord, service: &Row) {
+        service.add(BYTES_IN, record.bytes_in);
+        service.add(BYTES_OUT, record.bytes_out);
+        if !self.telemetry.options.per_route {
+            self.telemetry.buckets.observe(service, SERVICE_DURATION, record.duration_us);
+        }
     }
 
     /// An attempt on a target is over; `failure` is its kind where it failed.
@@ -168,19 +196,16 @@ impl WorkerTelemetry {
         self.lines.log(record);
     }
 
+    /// Once a tick: lines that were logged go to their writer.
+    pub fn tick(&self) {
+        self.lines.tick();
+    }
+
+    #[inline]
     fn with_row(&self, id: SeriesId, kind: Kind, count: impl FnOnce(&Row)) {
-        if !id.is(kind) {
-            debug_assert_eq!(id, SeriesId::NONE, "not a {kind:?}");
+        if let Some(row) = row_of(&self.rows.borrow(), id, kind) {
+            count(row);
             return;
-        }
-        {
-            let rows = self.rows.borrow();
-            if let Some(slot) = rows.get(id.index()).filter(|slot| slot.id == id) {
-                if let Some(row) = &slot.row {
-                    count(row);
-                }
-                return;
-            }
         }
         if let Some(row) = self.first_use(id, kind) {
             count(&row);
@@ -189,6 +214,13 @@ impl WorkerTelemetry {
 
     #[cold]
     fn first_use(&self, id: SeriesId, kind: Kind) -> Option<Arc<Row>> {
+        if !id.is(kind) {
+            debug_assert_eq!(id, SeriesId::NONE, "not a {kind:?}");
+            return None;
+        }
+        if self.rows.borrow().get(id.index()).is_some_and(|slot| slot.id == id) {
+            return None; // It left.
+        }
         let histogram = self.telemetry.buckets.cells();
         let cells = match kind {
             Kind::Service => SERVICE_DURATION + histogram,
@@ -208,6 +240,14 @@ impl WorkerTelemetry {
         rows[id.index()] = Slot { id, row: row.clone() };
         row
     }
+}
+
+/// The row of a series that was used before, and is still there. The id says that the slot is its own, and of its kind.
+#[inline]
+fn row_of(rows: &[Slot], id: SeriesId, kind: Kind) -> Option<&Row> {
+    let slot = rows.get(id.index()).filter(|slot| slot.id == id)?;
+    debug_assert!(slot.row.is_none() || id.is(kind), "not a {kind:?}");
+    slot.row.as_deref()
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ async fn a_pipe_that_nobody_reads_costs_lines_of_the_access_log_and_no_request()
     // Somebody has it open, and never reads.
     let held = std::fs::OpenOptions::new().read(true).write(true).open(&pipe).expect("it is opened");
     let mut gateway = start(&target, &pipe.display().to_string()).await;
-    // Lines of some 8 KiB fill what the pipe and the worker's ring take.
+    // Lines of some 8 KiB fill what the pipe and the worker's blocks take.
     let path = format!("/{}", "a".repeat(7000));
     let client = plimsoll_test_support::client::Client::http1(gateway.http);
     until(LIMIT, "lines that are dropped", async || {

@@ -39,6 +39,13 @@ impl<'a> Room<'a> {
     pub fn written(&self) -> Option<usize> {
         self.fits.then_some(self.size - self.left.len())
     }
+
+    /// What is put does not fit from now on, nor did what was put before.
+    #[inline(always)]
+    pub fn refuse(&mut self) {
+        self.left = &mut [];
+        self.fits = false;
+    }
 }
 
 impl Put for Room<'_> {
@@ -60,11 +67,8 @@ impl Put for Room<'_> {
 fn copy(from: &[u8], to: &mut [u8]) {
     if from.len() > 16 {
         to.copy_from_slice(from);
-    } else if ends::<8>(from, to) || ends::<4>(from, to) {
     } else {
-        for (to, from) in to.iter_mut().zip(from) {
-            *to = *from;
-        }
+        let _none = ends::<8>(from, to) || ends::<4>(from, to) || ends::<2>(from, to) || ends::<1>(from, to);
     }
 }
 
@@ -150,6 +154,11 @@ mod tests {
         room.put(b"ab");
         assert_eq!(room.written(), Some(2));
         room.put(b"cde");
+        room.put(b"");
+        assert_eq!(room.written(), None);
+        let mut room = Room::new(&mut bytes);
+        room.put(b"ab");
+        room.refuse();
         room.put(b"");
         assert_eq!(room.written(), None);
     }

@@ -15,7 +15,8 @@ pub(super) fn push(record: &AccessRecord<'_>, out: &mut Vec<u8>) {
     out.push(b' ');
     push_combined(record.path, out);
     out.push(b' ');
-    out.extend_from_slice(record.protocol.as_bytes());
+    out.extend_from_slice(b"HTTP/");
+    out.extend_from_slice(record.version.name().as_bytes());
     out.extend_from_slice(b"\" ");
     out.extend_from_slice(itoa::Buffer::new().format(record.status).as_bytes());
     out.push(b' ');

@@ -1,6 +1,6 @@
 //! Escaping, eight bytes at a time where there is nothing to escape.
 
-use plimsoll_core::protocol::put::Put;
+use plimsoll_core::protocol::put::{Put, Room};
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
@@ -23,6 +23,7 @@ fn is_plain(byte: u8) -> bool {
 
 /// Whether nothing needs an escape. The last bytes are looked at as a word too: one that overlaps the word before, or that
 /// is filled up with blanks.
+#[inline(always)]
 fn is_all_plain(text: &[u8]) -> bool {
     if let Some(last) = text.last_chunk::<8>() {
         let (words, _) = text.as_chunks::<8>();
@@ -33,17 +34,35 @@ fn is_all_plain(text: &[u8]) -> bool {
     suspicious(word) == 0
 }
 
-/// Appends the inside of a JSON string (RFC 8259 §7); bytes that are not UTF-8 become U+FFFD.
-pub(super) fn push_json(text: &[u8], out: &mut impl Put) {
-    if is_all_plain(text) {
-        out.put(text);
-    } else {
-        push_json_slow(text, out);
+/// Takes text into JSON strings.
+pub(super) trait PutJson: Put {
+    /// Puts the inside of a JSON string (RFC 8259 §7); bytes that are not UTF-8 become U+FFFD.
+    fn put_json(&mut self, text: &[u8]);
+}
+
+impl PutJson for Vec<u8> {
+    fn put_json(&mut self, text: &[u8]) {
+        if is_all_plain(text) {
+            self.put(text);
+        } else {
+            push_json_slow(text, self);
+        }
+    }
+}
+
+/// What needs an escape is refused: nearly no line has such. Room that is handed to no function stays in registers.
+impl PutJson for Room<'_> {
+    #[inline(always)]
+    fn put_json(&mut self, text: &[u8]) {
+        self.put(text);
+        if !is_all_plain(text) {
+            self.refuse();
+        }
     }
 }
 
 #[cold]
-fn push_json_slow(text: &[u8], out: &mut impl Put) {
+fn push_json_slow(text: &[u8], out: &mut Vec<u8>) {
     for chunk in text.utf8_chunks() {
         for &byte in chunk.valid().as_bytes() {
             match byte {
@@ -113,6 +132,24 @@ mod tests {
     }
 
     #[test]
+    fn room_takes_what_is_plain_and_refuses_what_needs_an_escape() {
+        let check = |text: &[u8], written: Option<usize>| {
+            let mut bytes = [0; 64];
+            let mut room = Room::new(&mut bytes);
+            room.put(b"\"");
+            room.put_json(text);
+            assert_eq!(room.written(), written);
+            assert!(written.is_none_or(|written| bytes[1..written] == *text));
+        };
+        check(b"", Some(1));
+        check(b"/cart", Some(6));
+        check(&[b'x'; 63], Some(64));
+        check(&[b'x'; 64], None);
+        check(b"/\"", None);
+        check("/caf\u{e9}".as_bytes(), None);
+    }
+
+    #[test]
     fn what_is_not_plain_is_escaped_in_combined_lines() {
         let check = |text: &[u8], expected: &str| {
             let mut out = Vec::new();
@@ -127,7 +164,7 @@ mod tests {
         #[test]
         fn an_escaped_string_reads_back_as_it_was(text: Vec<u8>) {
             let mut out = vec![b'"'];
-            push_json(&text, &mut out);
+            out.put_json(&text);
             out.push(b'"');
             let read: String = serde_json::from_slice(&out).unwrap();
             prop_assert_eq!(read, String::from_utf8_lossy(&text));

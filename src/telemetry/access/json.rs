@@ -1,23 +1,46 @@
 //! Lines as JSON objects. All keys are always there, absent values as `null`, so that a reader's schema is one.
 
-use super::escape::push_json;
+use super::escape::PutJson;
 use super::record::AccessRecord;
 use crate::telemetry::clock::{CachedSecond, digits};
-use plimsoll_core::protocol::put::Put;
+use plimsoll_core::protocol::Version;
+use plimsoll_core::protocol::put::Room;
 
-/// Puts the line, with its newline.
-pub(super) fn push(record: &AccessRecord<'_>, time: &mut CachedSecond, out: &mut impl Put) {
+/// Puts the line, with its newline, and says how long it is; `None` where there is not enough room for it, or where something
+/// in it needs an escape.
+#[inline]
+pub(super) fn push_quick(record: &AccessRecord<'_>, time: &mut CachedSecond, room: &mut [u8]) -> Option<usize> {
+    let mut room = Room::new(room);
+    push(record, time, &mut room);
+    room.written()
+}
+
+/// Puts the line, with its newline. Inlined, so that keys are constants and the room is kept in registers: stores, not calls.
+#[inline(always)]
+pub(super) fn push(record: &AccessRecord<'_>, time: &mut CachedSecond, out: &mut impl PutJson) {
     out.put(b"{\"time\":\"");
-    time.push_rfc3339(record.time_ms, out);
+    let [hundreds, tens, ones] = digits::<3>(record.time_ms % 1000);
+    out.put(time.rfc3339(record.time_ms / 1000));
+    out.put(&[b'.', hundreds, tens, ones, b'Z']);
     // Digits, addresses and tokens hold nothing to escape.
-    plain(b"\",\"request_id\":\"", record.request_id, out);
+    out.put(b"\",\"request_id\":\"");
+    out.put(record.request_id);
     plain(b"\",\"client\":\"", record.client, out);
-    plain(b"\",\"method\":\"", record.method, out);
-    plain(b"\",\"scheme\":\"", record.scheme.as_bytes(), out);
-    text(b"\",\"host\":\"", record.host, out);
+    match record.method {
+        b"GET" => out.put(b"\",\"method\":\"GET"),
+        method => plain(b"\",\"method\":\"", method, out),
+    }
+    if record.tls {
+        text(b"\",\"scheme\":\"https\",\"host\":\"", record.host, out);
+    } else {
+        text(b"\",\"scheme\":\"http\",\"host\":\"", record.host, out);
+    }
     text(b"\",\"path\":\"", record.path, out);
-    plain(b"\",\"protocol\":\"", record.protocol.as_bytes(), out);
-    out.put(b"\"");
+    match record.version {
+        Version::Http11 => out.put(b"\",\"protocol\":\"HTTP/1.1\""),
+        Version::Http2 => out.put(b"\",\"protocol\":\"HTTP/2\""),
+        Version::Http10 => out.put(b"\",\"protocol\":\"HTTP/1.0\""),
+    }
     if record.place.is_empty() {
         push_place(record.route, record.service, record.upstream, out);
     } else {
@@ -34,8 +57,13 @@ pub(super) fn push(record: &AccessRecord<'_>, time: &mut CachedSecond, out: &mut
     }
     if (record.held_us, record.attempts, record.error) == (0, 1, None) {
         out.put(b",\"held_ms\":0.000,\"attempts\":1,\"error\":null}\n");
-        return;
+    } else {
+        push_trouble(record, out);
     }
+}
+
+#[inline(always)]
+fn push_trouble(record: &AccessRecord<'_>, out: &mut impl PutJson) {
     milliseconds(b",\"held_ms\":", record.held_us, out);
     number(b",\"attempts\":", u64::from(record.attempts), out);
     name(b",\"error\":", record.error.unwrap_or(""), out);
@@ -50,39 +78,39 @@ pub fn place_json(route: &str, service: &str, upstream: &str) -> Box<[u8]> {
     out.into()
 }
 
-fn push_place(route: &str, service: &str, upstream: &str, out: &mut impl Put) {
+#[inline(always)]
+fn push_place(route: &str, service: &str, upstream: &str, out: &mut impl PutJson) {
     name(b",\"route\":", route, out);
     name(b",\"service\":", service, out);
     name(b",\"upstream\":", upstream, out);
 }
 
-// The helpers are inlined so that keys are constants: stores, not calls.
 #[inline(always)]
-fn plain(key: &[u8], value: &[u8], out: &mut impl Put) {
+fn plain(key: &[u8], value: &[u8], out: &mut impl PutJson) {
     out.put(key);
     out.put(value);
 }
 
 #[inline(always)]
-fn text(key: &[u8], value: &[u8], out: &mut impl Put) {
+fn text(key: &[u8], value: &[u8], out: &mut impl PutJson) {
     out.put(key);
-    push_json(value, out);
+    out.put_json(value);
 }
 
 #[inline(always)]
-fn name(key: &[u8], value: &str, out: &mut impl Put) {
+fn name(key: &[u8], value: &str, out: &mut impl PutJson) {
     out.put(key);
     if value.is_empty() {
         out.put(b"null");
     } else {
         out.put(b"\"");
-        push_json(value.as_bytes(), out);
+        out.put_json(value.as_bytes());
         out.put(b"\"");
     }
 }
 
 #[inline(always)]
-fn number(key: &[u8], value: u64, out: &mut impl Put) {
+fn number(key: &[u8], value: u64, out: &mut impl PutJson) {
     out.put(key);
     match u8::try_from(value) {
         Ok(digit @ 0..10) => out.put(&[b'0' + digit]),
@@ -92,7 +120,7 @@ fn number(key: &[u8], value: u64, out: &mut impl Put) {
 
 /// With three decimals: microseconds are what tells two proxies apart.
 #[inline(always)]
-fn milliseconds(key: &[u8], micros: u64, out: &mut impl Put) {
+fn milliseconds(key: &[u8], micros: u64, out: &mut impl PutJson) {
     number(key, micros / 1000, out);
     let [hundreds, tens, ones] = digits::<3>(micros % 1000);
     out.put(&[b'.', hundreds, tens, ones]);
@@ -122,6 +150,28 @@ mod tests {
         assert_eq!(line(&record), expected);
         let place = place_json(record.route, record.service, record.upstream);
         assert_eq!(line(&AccessRecord { place: &place, ..record }), expected);
+    }
+
+    #[test]
+    fn a_line_is_the_same_whichever_way_it_is_put_and_is_put_whole_or_not_at_all() {
+        let example = AccessRecord::example();
+        let plain = [
+            example,
+            AccessRecord { tls: true, method: b"OPTIONS", version: Version::Http2, ..example },
+            AccessRecord { target: "", upstream_us: None, attempts: 0, error: Some("no_route"), status: 0, ..example },
+            AccessRecord { version: Version::Http10, held_us: 1_234_567, attempts: 3, bytes_out: u64::MAX, ..example },
+        ];
+        for record in plain {
+            let expected = line(&record);
+            for size in 0..expected.len() + 3 {
+                let mut room = vec![0; size];
+                let put = push_quick(&record, &mut CachedSecond::default(), &mut room);
+                assert_eq!(put, (size >= expected.len()).then_some(expected.len()), "in {size} bytes");
+                assert!(put.is_none_or(|put| room[..put] == *expected.as_bytes()), "in {size} bytes");
+            }
+        }
+        let escaped = AccessRecord { host: b"a\"b", ..example };
+        assert_eq!(push_quick(&escaped, &mut CachedSecond::default(), &mut [0; 4096]), None);
     }
 
     #[test]

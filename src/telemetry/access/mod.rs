@@ -1,15 +1,16 @@
 //! The access log: a line a request, formatted by the worker, written by a thread.
 //!
-//! A worker formats into a buffer of its own and copies the line into its ring (one writer, one reader, bounded). The
-//! thread looks at all rings every 50 ms, and is woken before that only when a ring is half full, so that a line costs
-//! the worker no system call. While the line's reader is stuck, rings fill and lines are dropped and counted.
+//! A worker formats into a block of its own. It hands the block over to the thread, and gets others back, when it is nearly
+//! full and once a tick; the thread looks every 50 ms, and is woken before that only when more than half of a worker's blocks
+//! wait for it, so that a line costs the worker no system call and no word that another thread reads. While the line's reader
+//! is stuck, all blocks fill, and lines are dropped and counted.
 
+mod blocks;
 mod combined;
 mod escape;
 mod json;
 mod line;
 mod record;
-mod ring;
 mod writer;
 
 pub use json::place_json;

@@ -1,5 +1,7 @@
 //! What a line says.
 
+use plimsoll_core::protocol::Version;
+
 /// How lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccessFormat {
@@ -16,19 +18,19 @@ pub struct AccessRecord<'a> {
     /// Wall time of the request's first byte, milliseconds since 1970.
     pub time_ms: u64,
     /// 32 hexadecimal digits.
-    pub request_id: &'a [u8],
+    pub request_id: &'a [u8; 32],
     /// The client's address as printed once for its connection.
     pub client: &'a [u8],
     /// As sent.
     pub method: &'a [u8],
-    /// `http` or `https`.
-    pub scheme: &'static str,
+    /// Whether it came over TLS: `https`.
+    pub tls: bool,
     /// As sent.
     pub host: &'a [u8],
     /// Without its query.
     pub path: &'a [u8],
     /// `HTTP/1.0`, `HTTP/1.1`, `HTTP/2`.
-    pub protocol: &'static str,
+    pub version: Version,
     /// [`super::place_json`] of the three names that follow, where it was printed before.
     pub place: &'a [u8],
     /// The route's name.
@@ -70,10 +72,10 @@ impl AccessRecord<'static> {
             request_id: b"0123456789abcdef0123456789abcdef",
             client: b"192.0.2.7",
             method: b"GET",
-            scheme: "http",
+            tls: false,
             host: b"shop.example",
             path: b"/cart",
-            protocol: "HTTP/1.1",
+            version: Version::Http11,
             place: b"",
             route: "cart",
             service: "web",

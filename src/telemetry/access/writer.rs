@@ -1,8 +1,8 @@
 //! The thread that writes what workers have logged.
 
+use super::blocks::{Source, blocks, lines_in};
 use super::line::LineWriter;
 use super::record::AccessFormat;
-use super::ring::Ring;
 use parking_lot::{Condvar, Mutex};
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
@@ -12,12 +12,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-/// A worker's ring: some 3,000 lines, so 60,000 lines a second between two looks.
-const RING_BYTES: usize = 1 << 20;
-/// How often the rings are looked at.
+/// How often it is looked for blocks. With a worker's tick of 100 ms, a line is written at the latest 150 ms after its request.
 const LOOK: Duration = Duration::from_millis(50);
-/// Bytes of one write.
-const BATCH_BYTES: usize = 256 << 10;
 /// Between two tries on a pipe that takes no more for now (one that someone set non-blocking).
 const RETRY: Duration = Duration::from_millis(10);
 
@@ -36,6 +32,8 @@ pub enum AccessSink {
 struct Output {
     sink: AccessSink,
     stream: Box<dyn Write + Send>,
+    /// Whether what was written last is a part of a line.
+    torn: bool,
 }
 
 impl Output {
@@ -45,14 +43,32 @@ impl Output {
             AccessSink::Stderr => Box::new(io::stderr()),
             AccessSink::File(path) => Box::new(File::options().create(true).append(true).open(path)?),
         };
-        Ok(Self { sink, stream })
+        Ok(Self::new(sink, stream))
     }
 
-    fn write(&mut self, mut bytes: &[u8], stop: &AtomicBool) -> io::Result<()> {
+    fn new(sink: AccessSink, stream: Box<dyn Write + Send>) -> Self {
+        Self { sink, stream, torn: false }
+    }
+
+    /// Writes lines; what could not be written is left of them. The rest of a torn line is not written later: the next one
+    /// begins on a line of its own.
+    fn write(&mut self, lines: &mut &[u8], stop: &AtomicBool) -> io::Result<()> {
+        if self.torn {
+            self.write_all(&mut b"\n".as_slice(), stop)?;
+            self.torn = false;
+        }
+        let all = *lines;
+        let result = self.write_all(lines, stop);
+        let written = all.len() - lines.len();
+        self.torn = all.get(..written).and_then(<[u8]>::last).is_some_and(|byte| *byte != b'\n');
+        result.and_then(|()| self.stream.flush().inspect_err(|_| *lines = all))
+    }
+
+    fn write_all(&mut self, bytes: &mut &[u8], stop: &AtomicBool) -> io::Result<()> {
         while !bytes.is_empty() {
             match self.stream.write(bytes) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(written) => bytes = &bytes[written..],
+                Ok(written) => *bytes = &bytes[written..],
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock && !stop.load(Ordering::Relaxed) => {
                     thread::sleep(RETRY);
@@ -60,7 +76,7 @@ impl Output {
                 Err(error) => return Err(error),
             }
         }
-        self.stream.flush()
+        Ok(())
     }
 }
 
@@ -75,9 +91,10 @@ pub(super) struct Shared {
     format: AtomicU8,
     nudged: AtomicBool,
     stop: AtomicBool,
-    /// Lines that the writer could not write, and those dropped by workers that ended.
+    /// Lines that workers dropped, and those that could not be written.
     lost: AtomicU64,
-    rings: Mutex<Vec<Arc<Ring>>>,
+    /// Of workers that the writer has not met yet.
+    sources: Mutex<Vec<Source>>,
     orders: Mutex<Orders>,
     ended: Condvar,
 }
@@ -97,18 +114,18 @@ impl AccessLog {
                 nudged: AtomicBool::new(false),
                 stop: AtomicBool::new(false),
                 lost: AtomicU64::new(0),
-                rings: Mutex::default(),
+                sources: Mutex::default(),
                 orders: Mutex::default(),
                 ended: Condvar::new(),
             }),
         }
     }
 
-    /// A worker's end, with a ring of its own.
+    /// A worker's end, with blocks of its own.
     pub(in crate::telemetry) fn worker(&self) -> LineWriter {
-        let (ring, producer) = Ring::new(RING_BYTES);
-        self.shared.rings.lock().push(ring);
-        LineWriter::new(self.shared.clone(), producer)
+        let (filler, source) = blocks();
+        self.shared.sources.lock().push(source);
+        LineWriter::new(self.shared.clone(), filler)
     }
 
     pub(in crate::telemetry) fn set(&self, log: Option<(AccessSink, AccessFormat)>) -> io::Result<()> {
@@ -152,8 +169,7 @@ impl AccessLog {
     }
 
     pub(in crate::telemetry) fn dropped(&self) -> u64 {
-        let rings: u64 = self.shared.rings.lock().iter().map(|ring| ring.dropped()).sum();
-        rings + self.shared.lost.load(Ordering::Relaxed)
+        self.shared.lost.load(Ordering::Relaxed)
     }
 }
 
@@ -172,7 +188,14 @@ impl Shared {
         }
     }
 
-    /// Wakes the writer, once until it has looked. Workers come here only with a ring that is half full.
+    /// Counts lines that were dropped, since the writer is slow, and wakes it.
+    #[cold]
+    pub(super) fn lose(&self, lines: u64) {
+        self.lost.fetch_add(lines, Ordering::Relaxed);
+        self.nudge();
+    }
+
+    /// Wakes the writer, once until it has looked. Workers come here only when more than half of their blocks wait for it.
     #[cold]
     pub(super) fn nudge(&self) {
         if !self.nudged.load(Ordering::Relaxed) && !self.nudged.swap(true, Ordering::AcqRel) {
@@ -184,9 +207,9 @@ impl Shared {
     }
 
     fn run(&self) {
-        let mut writer = Writer { output: None, batch: Vec::with_capacity(BATCH_BYTES + 4096), failing: false };
+        let mut writer = Writer::default();
         loop {
-            // Read before the rings, so that what was logged before the order to stop is written.
+            // Read before the blocks, so that what was handed over before the order to stop is written.
             let stop = self.stop.load(Ordering::Acquire);
             self.nudged.store(false, Ordering::Release);
             writer.follow(&mut self.orders.lock());
@@ -196,27 +219,16 @@ impl Shared {
                 self.ended.notify_all();
                 return;
             }
-            self.forget_ended();
             thread::park_timeout(LOOK);
         }
-    }
-
-    /// Lets go of rings whose worker ended, once they are empty.
-    fn forget_ended(&self) {
-        self.rings.lock().retain_mut(|ring| {
-            let ended = Arc::get_mut(ring).filter(|ring| ring.is_empty());
-            if let Some(ring) = &ended {
-                self.lost.fetch_add(ring.dropped(), Ordering::Relaxed);
-            }
-            ended.is_none()
-        });
     }
 }
 
 /// The thread's own state.
+#[derive(Default)]
 struct Writer {
+    sources: Vec<Source>,
     output: Option<Output>,
-    batch: Vec<u8>,
     failing: bool,
 }
 
@@ -237,26 +249,32 @@ impl Writer {
         }
     }
 
-    /// Writes one batch of what the rings hold; whether there was any.
+    /// Writes a block of each worker that has one; whether there was any. Workers that ended are forgotten.
     fn write(&mut self, shared: &Shared) -> bool {
-        self.batch.clear();
-        let rings = shared.rings.lock().clone();
-        let lines: u64 = rings.iter().map(|ring| ring.take(BATCH_BYTES, &mut self.batch)).sum();
-        if lines == 0 {
-            return false;
+        let Self { sources, output, failing } = self;
+        sources.append(&mut shared.sources.lock());
+        let mut any = false;
+        sources.retain(|source| {
+            let found = source.next(|lines| put(lines, output, failing, shared));
+            any |= found == Some(true);
+            found.is_some()
+        });
+        any
+    }
+}
+
+/// Writes whole lines, and counts those that cannot be.
+fn put(mut lines: &[u8], output: &mut Option<Output>, failing: &mut bool, shared: &Shared) {
+    let result = output.as_mut().map_or(Ok(()), |output| output.write(&mut lines, &shared.stop));
+    if result.is_err() {
+        shared.lost.fetch_add(lines_in(lines), Ordering::Relaxed);
+    }
+    if *failing != result.is_err() {
+        *failing = !*failing;
+        match result {
+            Ok(()) => tracing::info!("access log is written again"),
+            Err(error) => tracing::error!(%error, "access log cannot be written: lines are dropped and counted"),
         }
-        let result = self.output.as_mut().map_or(Ok(()), |output| output.write(&self.batch, &shared.stop));
-        if result.is_err() {
-            shared.lost.fetch_add(lines, Ordering::Relaxed);
-        }
-        if self.failing != result.is_err() {
-            self.failing = !self.failing;
-            match result {
-                Ok(()) => tracing::info!("access log is written again"),
-                Err(error) => tracing::error!(%error, "access log cannot be written: lines are dropped and counted"),
-            }
-        }
-        true
     }
 }
 
