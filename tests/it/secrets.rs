@@ -1,5 +1,6 @@
 //! Secrets of a document: wherever it goes, nothing that the gateway says has them.
 
+use plimsoll_test_support::metrics;
 use plimsoll_test_support::target::Target;
 use plimsoll_test_support::tls::Authority;
 use plimsoll_test_support::wait::{eventually, until};
@@ -185,9 +186,10 @@ async fn no_secret_of_a_document_leaves_the_gateway_whatever_becomes_of_it() {
     let mut serving = bench.start();
     let healthy = async || {
         let metrics = bench.ask("GET", "/metrics", "").await.map(|(_, text)| text).unwrap_or_default();
-        metrics.contains("plimsoll_upstream_targets{state=\"healthy\",upstream=\"pool\"} 2")
+        let labels = [("upstream", "pool"), ("state", "healthy")];
+        metrics::value(&metrics, "plimsoll_upstream_targets", &labels) == Some(2.0)
     };
-    until(LIMIT, "two healthy targets", healthy).await;
+    until(LIMIT, "two healthy targets", &healthy).await;
     for (number, bad) in bench.bad().into_iter().enumerate() {
         bench.write(&bad);
         serving.signal(Signal::HUP);
@@ -203,7 +205,7 @@ async fn no_secret_of_a_document_leaves_the_gateway_whatever_becomes_of_it() {
     bench.write(&bench.good);
     serving.signal(Signal::USR2);
     serving.is_replaced().await;
-    until(LIMIT, "two healthy targets of the new process", healthy).await;
+    until(LIMIT, "two healthy targets of the new process", &healthy).await;
     let mut wire = Wire::connect(bench.http).await.expect("a connection");
     wire.send("GET /a HTTP/1.1\r\nHost: web.test\r\nConnection: close\r\n\r\n").await.expect("it is sent");
     assert_eq!(wire.answer(false).await.expect("an answer").status, 200);
