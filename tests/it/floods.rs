@@ -55,10 +55,10 @@ async fn past_the_limit_of_connections_others_are_closed_and_counted_and_who_is_
     .await;
 }
 
-/// The begin of a ClientHello: 512 bytes are announced, and a few come.
+/// The begin of a `ClientHello`: 512 bytes are announced, and a few come.
 const HELLO: &[u8] = b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03";
 
-/// Begins a handshake with the first bytes of a ClientHello, and goes on with another `more` times, 50 ms apart, or until it is
+/// Begins a handshake with the first bytes of a `ClientHello`, and goes on with another `more` times, 50 ms apart, or until it is
 /// ended. How long it lasted.
 async fn hanging(mut stream: TcpStream, more: usize) -> Duration {
     let began = Instant::now();
