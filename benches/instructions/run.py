@@ -14,9 +14,10 @@ import ssl
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
+
+from lab import certificate, document, free_port, origin, request, start
 
 HERE = Path(__file__).parent
 KEPT = HERE / "counts.json"
@@ -34,15 +35,6 @@ BROWSER = (
     "Cookie: session=0123456789abcdef0123456789abcdef; theme=dark\r\nUpgrade-Insecure-Requests: 1\r\n"
     "Sec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Site: same-origin\r\nPriority: u=0, i\r\n"
 )
-SMALL = b"HTTP/1.1 200 OK\r\nServer: origin\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello"
-PAGE = b"HTTP/1.1 200 OK\r\nServer: origin\r\nContent-Type: text/html\r\nContent-Length: 10240\r\n\r\n" + b"x" * 10240
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"200\r\n" + b"y" * 512 + b"\r\n0\r\n\r\n"
-ANSWERS = {b"/small": SMALL, b"/page": PAGE, b"/chunked": CHUNKED}
-
-
-def request(method: str, path: str, more: str = "", body: str = "") -> bytes:
-    return f"{method} {path} HTTP/1.1\r\nHost: shop.example\r\n{more}\r\n{body}".encode()
-
 
 class Kept:
     """A connection that stays. `end` is how the answer ends."""
@@ -162,72 +154,6 @@ KINDS = {
 }
 
 
-def document(ports: dict, folder: Path) -> str:
-    """Everything on: health checks, limits, an access log, some hundred routes beside the one that is taken."""
-    routes = [
-        {"name": f"r{n}", "hosts": [f"host{n}.example"], "paths": [f"/p{n}", f"/q{n}"]} for n in range(100)
-    ] + [{"name": "shop", "hosts": ["shop.example"], "paths": ["/"], "strip_path": False}]
-    return json.dumps({
-        "_format_version": "3.0",
-        "gateway": {
-            "workers": 1,
-            "listeners": [
-                {"name": "http", "address": f"127.0.0.1:{ports['http']}"},
-                {"name": "https", "address": f"127.0.0.1:{ports['https']}", "tls": {"default_certificate": "shop.example"}},
-            ],
-            "admin": {"address": f"127.0.0.1:{ports['admin']}"},
-            "providers": {"docker": False},
-            "access_log": {"path": str(folder / "access.log"), "format": "json"},
-            "limits": {"connections_per_client": 1000},
-        },
-        "services": [{"name": "shop", "host": "web", "routes": routes}],
-        "upstreams": [{
-            "name": "web", "algorithm": "least-connections",
-            "targets": [{"target": f"127.0.0.1:{port}"} for port in ports["origins"]],
-            "healthchecks": {
-                "active": {"healthy": {"interval": 600}, "unhealthy": {"interval": 600}, "http_path": "/small"},
-                "passive": {"unhealthy": {"http_failures": 5, "tcp_failures": 5, "timeouts": 5}},
-            },
-        }],
-        "certificates": [{
-            "id": "5b3b2a0e-6d0c-4f3a-9a64-0c8f7a4a9e01", "cert": (folder / "cert.pem").read_text(),
-            "key": (folder / "key.pem").read_text(), "snis": [{"name": "shop.example"}],
-        }],
-    })
-
-
-def serve(connection: socket.socket) -> None:
-    """An origin's connection: answers each head by its path."""
-    seen = b""
-    while data := connection.recv(65536):
-        seen += data
-        while b"\r\n\r\n" in seen:
-            head, rest = seen.split(b"\r\n\r\n", 1)
-            length = re.search(rb"(?i)content-length: (\d+)", head)
-            length = int(length.group(1)) if length else 0
-            if len(rest) < length:
-                break
-            seen = rest[length:]
-            connection.sendall(ANSWERS.get(re.split(rb"[ ?]", head, maxsplit=2)[1], SMALL))
-
-
-def origin() -> int:
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def accept() -> None:
-        while True:
-            connection, _ = listener.accept()
-            threading.Thread(target=serve, args=[connection], daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    return listener.getsockname()[1]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
-
-
 def ask(clients: list[Kept], times: int) -> None:
     for _ in range(times):
         for client in clients:
@@ -255,20 +181,12 @@ def dumped(folder: Path, seen: set) -> int:
 def count(binary: Path, kinds: list[str], keep: Path | None) -> dict:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-             "-subj", "/CN=shop.example", "-addext", "subjectAltName=DNS:shop.example", "-keyout", folder / "key.pem", "-out",
-             folder / "cert.pem"], check=True, stderr=subprocess.DEVNULL)
+        certificate(folder)
         ports = {name: free_port() for name in ["http", "https", "admin"]} | {"origins": [origin() for _ in range(3)]}
         (folder / "document.json").write_text(document(ports, folder))
-        gateway = subprocess.Popen(
-            ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/callgrind.out.%p", str(binary), "run",
-             "--config", str(folder / "document.json")], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        gateway = start(
+            ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/callgrind.out.%p"], binary, folder / "document.json")
         try:
-            for line in gateway.stderr:
-                if "serving" in line or "ready" in line:
-                    break
-            threading.Thread(target=gateway.stderr.read, daemon=True).start()
             counts, seen = {}, set()
             for kind in kinds:
                 connection, asked, end = KINDS[kind]

@@ -5,6 +5,8 @@
 #![expect(clippy::expect_used, reason = "a test may stop")]
 #![expect(dead_code, unreachable_pub, reason = "the crate's own files, of which this uses a part")]
 
+#[path = "../src/health/cell.rs"]
+mod cell;
 #[path = "../src/upstream/waiting/changes.rs"]
 mod changes;
 #[path = "../src/upstream/waiting/line.rs"]
@@ -13,11 +15,26 @@ mod line;
 mod pace;
 #[path = "../src/upstream/waiting/queue.rs"]
 mod queue;
+#[path = "../src/upstream/retry_budget.rs"]
+mod retry_budget;
+#[path = "../src/upstream/settle.rs"]
+mod settle;
 #[path = "../src/upstream/slots.rs"]
 mod slots;
 
 /// The paths by which those files know each other.
+mod health {
+    pub(super) mod sync {
+        pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
+    }
+
+    pub(crate) use super::cell::HealthCell;
+    pub(crate) use plimsoll_core::health::{CheckRules, Checker, Counters, Outcome, Verdict, step};
+}
+
 mod upstream {
+    pub(super) use super::slots;
+
     pub(super) mod ticks {
         pub(crate) type Ticks = i64;
     }
@@ -41,12 +58,16 @@ mod upstream {
 }
 
 use changes::Changes;
+use health::{CheckRules, Checker, HealthCell, Outcome};
 use line::{InLine, InLineFor, Number, Took};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering, fence};
 use loom::thread;
 use pace::Room;
+use plimsoll_core::model::{self, Cause, Moment};
 use queue::{Found, Place, Shed, Waiters};
+use retry_budget::{RetryBudget, RetryLimits};
+use settle::settle;
 use slots::Slots;
 use std::task::{Wake, Waker};
 
@@ -326,5 +347,109 @@ fn who_leaves_the_line_as_a_slot_comes_passes_it_on() {
         one.until_slot(second);
         other.join().expect("no panic");
         assert_eq!((one.slots.inflight(), one.line.count()), (1, 0));
+    });
+}
+
+/// A target's health word and its causes: `Target::report`, `Target::set_healthy`, `Target::set_unhealthy`.
+struct Checked {
+    health: HealthCell,
+    slots: Slots,
+}
+
+impl Checked {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { health: HealthCell::default(), slots: Slots::new(0) })
+    }
+
+    fn set(&self, unhealthy: Option<Checker>) {
+        self.health.reset(unhealthy);
+        settle(&self.health, &self.slots);
+    }
+
+    fn fail(&self) {
+        // One failure tips it over.
+        let rules = CheckRules { tcp_failures: 1, ..CheckRules::default() };
+        if self.health.report(Checker::Passive, &rules, Outcome::TcpFailure).is_some() {
+            settle(&self.health, &self.slots);
+        }
+    }
+
+    fn assert_settled(&self) {
+        let causes = match self.health.counters().unhealthy {
+            None => 0,
+            Some(Checker::Active) => Cause::Active as u32,
+            Some(Checker::Passive) => Cause::Passive as u32,
+            Some(Checker::Operator) => Cause::Manual as u32,
+        };
+        assert_eq!(self.slots.causes(), causes);
+    }
+}
+
+#[test]
+fn of_two_opposite_verdicts_the_causes_follow_the_later_one() {
+    every_interleaving(|| {
+        let checked = Checked::new();
+        let other = {
+            let checked = Arc::clone(&checked);
+            thread::spawn(move || checked.fail())
+        };
+        checked.set(None);
+        other.join().expect("no panic");
+        checked.assert_settled();
+    });
+}
+
+#[test]
+fn an_operators_word_and_a_checks_end_in_one_cause() {
+    every_interleaving(|| {
+        let checked = Checked::new();
+        let other = {
+            let checked = Arc::clone(&checked);
+            thread::spawn(move || checked.fail())
+        };
+        checked.set(Some(Checker::Operator));
+        other.join().expect("no panic");
+        checked.assert_settled();
+    });
+}
+
+fn budget(ratio: f64) -> RetryBudget {
+    let budget = RetryBudget::new();
+    budget.set(Some(RetryLimits { ratio, min_per_second: 0 }));
+    budget
+}
+
+const fn at(second: u64) -> Moment {
+    Moment::from_micros(second * 1_000_000)
+}
+
+#[test]
+fn two_workers_do_not_both_draw_the_last_repeat_and_one_that_was_refused_leaves_nothing_behind() {
+    every_interleaving(|| {
+        let budget = Arc::new(budget(1.0));
+        budget.request(at(0));
+        let other = {
+            let budget = Arc::clone(&budget);
+            thread::spawn(move || budget.draw(at(0)))
+        };
+        let drawn = usize::from(budget.draw(at(0))) + usize::from(other.join().expect("no panic"));
+        assert!(drawn <= 1, "more than there is");
+        assert_eq!(drawn + usize::from(budget.draw(at(0))), 1);
+    });
+}
+
+#[test]
+fn no_request_is_lost_while_a_place_goes_on_to_its_next_second() {
+    every_interleaving(|| {
+        let budget = Arc::new(budget(1.0));
+        budget.request(at(0));
+        let other = {
+            let budget = Arc::clone(&budget);
+            thread::spawn(move || budget.request(at(10)))
+        };
+        budget.request(at(10));
+        other.join().expect("no panic");
+        // The first one has left the window; the two that came at the same time have not.
+        assert_eq!((0..3).filter(|_| budget.draw(at(10))).count(), 2);
     });
 }

@@ -1,9 +1,14 @@
-//! A chunked body says the same however it is cut.
+//! A chunked body says the same however it is cut, and to hyper, which finds its end in the same place.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use plimsoll_core::protocol::BodyError;
-use plimsoll_core::protocol::h1::ChunkDecoder;
+use plimsoll_core::protocol::h1::{ChunkDecoder, parse_request};
+use plimsoll_core::protocol::{BodyError, HeadLimits, RequestHead};
+use plimsoll_fuzz::{End, requests, says_the_same};
+
+/// What the body belongs to.
+const HEAD: &[u8] = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+const LIMITS: HeadLimits = HeadLimits { request_line: 100, headers: 100, count: 2 };
 
 /// Data, trailers, how much was used, and whether it is finished.
 type Outcome = Result<(Vec<u8>, Vec<u8>, usize, bool), BodyError>;
@@ -24,9 +29,34 @@ fn decode(input: &[u8], size: usize) -> Outcome {
     Ok((data, decoder.trailers().to_vec(), at, finished))
 }
 
+/// Hyper reads the same data and the same trailers, or refuses them; and it waits for more where we do.
+fn agrees_with_hyper(body: &[u8], data: &[u8], trailers: &[u8], consumed: usize, finished: bool) {
+    if !finished {
+        let (seen, _) = requests([HEAD, body].concat());
+        assert!(seen.iter().all(|request| request.end != End::Whole), "{seen:?}");
+        return;
+    }
+    let mut head = RequestHead::new();
+    assert_eq!(parse_request(HEAD, &LIMITS, &mut head), Ok(Some(HEAD.len())));
+    let Some(request) = says_the_same(&head, &[HEAD, &body[..consumed]].concat(), data) else { return };
+    for line in trailers.split(|&byte| byte == b'\n').filter_map(|line| line.strip_suffix(b"\r")) {
+        let known = |(name, value): &(Vec<u8>, Vec<u8>)| [name, &b": "[..], value].concat() == named_low(line);
+        assert!(request.trailers.iter().any(known), "{line:?} of {request:?}");
+    }
+}
+
+/// A line with its name in lower case.
+fn named_low(line: &[u8]) -> Vec<u8> {
+    let colon = line.iter().position(|&byte| byte == b':').expect("a name");
+    [&line[..colon].to_ascii_lowercase(), &line[colon..]].concat()
+}
+
 fuzz_target!(|input: (u8, &[u8])| {
     let (size, body) = (usize::from(input.0) + 1, input.1);
     let whole = decode(body, body.len().max(1));
     assert_eq!(decode(body, 1), whole);
     assert_eq!(decode(body, size), whole);
+    if let Ok((data, trailers, consumed, finished)) = whole {
+        agrees_with_hyper(body, &data, &trailers, consumed, finished);
+    }
 });

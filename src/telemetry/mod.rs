@@ -15,6 +15,7 @@ mod access;
 mod append;
 pub mod clock;
 pub mod log;
+mod meter;
 pub mod metric;
 mod process;
 mod registry;
@@ -22,6 +23,7 @@ mod render;
 pub mod request_id;
 mod row;
 mod series;
+mod sync;
 mod worker;
 
 /// `Server` on the gateway's own answers.
@@ -32,3 +34,6 @@ pub use registry::{Telemetry, TelemetryOptions};
 pub use render::MetricsOut;
 pub use series::{Series, SeriesId};
 pub use worker::{RequestRecord, WorkerTelemetry};
+
+#[cfg(test)]
+mod meter_tests;

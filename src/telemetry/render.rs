@@ -1,8 +1,9 @@
 //! From rows to text: sums over workers, printed by the `prometheus` crate.
 
+use super::meter::Meter;
 use super::metric::{self, Family, Type};
 use super::registry::Telemetry;
-use super::row::{Buckets, CODE_CELLS, Event, Meter, Row};
+use super::row::{Buckets, CODE_CELLS, Event, Row};
 use super::series::{Entry, Kind};
 use super::{process, worker};
 use plimsoll_core::model::Moment;

@@ -1,8 +1,9 @@
 //! What a worker counts with. Nothing here locks, allocates (after first use of a series) or makes a system call.
 
 use super::access::{AccessRecord, LineWriter};
+use super::meter::Meter;
 use super::registry::Telemetry;
-use super::row::{CODE_CELLS, Event, Meter, Row};
+use super::row::{CODE_CELLS, Event, Row};
 use super::series::{Kind, SeriesId};
 use plimsoll_core::model::Moment;
 use std::cell::RefCell;

@@ -7,13 +7,17 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// What `signal` takes for "ignore it".
+const IGNORE: usize = 1;
+
+// SAFETY: as libc declares them, where `sighandler_t` is a pointer.
 unsafe extern "C" {
     fn signal(number: i32, handler: usize) -> usize;
-    fn _exit(code: i32) -> !;
+    safe fn _exit(code: i32) -> !;
 }
 
 extern "C" fn end(_: i32) {
-    unsafe { _exit(0) }
+    _exit(0)
 }
 
 static SICK: AtomicBool = AtomicBool::new(false);
@@ -21,6 +25,8 @@ static SICK: AtomicBool = AtomicBool::new(false);
 fn main() {
     // Before anything else: PID 1 ignores a TERM that comes before its handler.
     let handler: extern "C" fn(i32) = end;
+    // SAFETY: the handler is a function of the type that is called, lives for ever, and calls nothing but `_exit`, which a
+    // handler may call at any time.
     unsafe { signal(15, handler as usize) };
     let arguments: Vec<String> = std::env::args().collect();
     let port = arguments.get(2).map_or("8080", String::as_str);
@@ -33,7 +39,8 @@ fn main() {
             std::process::exit(i32::from(!answer.ends_with(b"200")));
         }
         Some("deaf") => {
-            unsafe { signal(15, 1) };
+            // SAFETY: no function is called by it.
+            unsafe { signal(15, IGNORE) };
             serve(port);
         }
         _ => serve(port),

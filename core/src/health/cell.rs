@@ -1,7 +1,7 @@
 //! A target's [`Counters`] in one atomic word.
 
-use super::{CheckRules, Checker, Counters, Outcome, Verdict, step};
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::health::sync::{AtomicU64, Ordering};
+use crate::health::{CheckRules, Checker, Counters, Outcome, Verdict, step};
 
 /// Counters and state of one target, shared by every worker and the prober.
 #[derive(Debug, Default)]

@@ -11,6 +11,7 @@
 mod cell;
 mod counters;
 mod rules;
+mod sync;
 
 pub use cell::HealthCell;
 pub use counters::{Checker, Counters, Verdict, step};

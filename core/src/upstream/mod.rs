@@ -21,6 +21,7 @@ mod latency;
 mod outlier;
 mod pool;
 mod retry_budget;
+mod settle;
 mod slots;
 mod slow_start;
 mod sync;
@@ -42,5 +43,7 @@ pub use waiting::{NextChange, Shed, SlotOver, SlotWaiter, WaitOver, Waiter};
 
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod retry_budget_tests;
 #[cfg(test)]
 mod tests;

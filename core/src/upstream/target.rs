@@ -2,6 +2,7 @@
 
 use super::latency::PeakEwma;
 use super::outlier::{OutlierRules, Tally};
+use super::settle::settle;
 use super::slots::Slots;
 use super::ticks::{NEVER, Ticks, ticks};
 use crate::health::{CheckRules, Checker, Counters, HealthCell, Outcome, Verdict};
@@ -178,24 +179,8 @@ impl Target {
         self.health.counters()
     }
 
-    /// Makes the causes say what the health word says. Two threads with opposite verdicts may come here in the wrong order;
-    /// looking again until nothing moved makes the later word win.
     fn settle_health(&self) -> bool {
-        const OWNED: Causes = Causes::NONE.with(Cause::Active).with(Cause::Passive).with(Cause::Manual);
-        let mut changed = false;
-        loop {
-            let found = self.health.counters().unhealthy;
-            let causes = match found {
-                None => Causes::NONE,
-                Some(Checker::Active) => Causes::NONE.with(Cause::Active),
-                Some(Checker::Passive) => Causes::NONE.with(Cause::Passive),
-                Some(Checker::Operator) => Causes::NONE.with(Cause::Manual),
-            };
-            changed |= self.assign(OWNED, causes);
-            if self.health.counters().unhealthy == found {
-                return changed;
-            }
-        }
+        settle(&self.health, &self.slots)
     }
 
     pub(super) const fn tally(&self) -> &Tally {
