@@ -112,8 +112,10 @@ fn name(key: &[u8], value: &str, out: &mut impl PutJson) {
 #[inline(always)]
 fn number(key: &[u8], value: u64, out: &mut impl PutJson) {
     out.put(key);
-    match u8::try_from(value) {
-        Ok(digit @ 0..10) => out.put(&[b'0' + digit]),
+    match value {
+        0..10 => out.put(&digits::<1>(value)),
+        10..100 => out.put(&digits::<2>(value)),
+        100..1000 => out.put(&digits::<3>(value)),
         _ => out.put(itoa::Buffer::new().format(value).as_bytes()),
     }
 }
@@ -172,6 +174,18 @@ mod tests {
         }
         let escaped = AccessRecord { host: b"a\"b", ..example };
         assert_eq!(push_quick(&escaped, &mut CachedSecond::default(), &mut [0; 4096]), None);
+    }
+
+    #[test]
+    fn numbers_of_every_length_print_as_elsewhere() {
+        let powers = (0..20).map(|power| 10_u64.pow(power)).flat_map(|power| [power - 1, power, power + 1]);
+        for value in powers.chain([u64::MAX]) {
+            let mut out = Vec::new();
+            number(b"", value, &mut out);
+            milliseconds(b" ", value, &mut out);
+            let expected = format!("{value} {}.{:03}", value / 1000, value % 1000);
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
     }
 
     #[test]
