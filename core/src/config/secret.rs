@@ -165,7 +165,8 @@ pub(super) fn structure(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
-        let end = if is_word(first) { rest.find(|c: char| !is_word(c)).unwrap_or(rest.len()) } else { first.len_utf8() };
+        let end =
+            if is_word(first) { rest.find(|c: char| !is_word(c)).unwrap_or(rest.len()) } else { first.len_utf8() };
         // Ends where a character does.
         let Some((word, after)) = rest.split_at_checked(end) else { break };
         let is_key = known.contains(word) && after.trim_start_matches('"').starts_with(':');
