@@ -196,7 +196,7 @@ mod tests {
         for bounds in [vec![], vec![0.000_001], vec![1e9, 1e15], defaults] {
             let buckets = Buckets::new(bounds);
             let powers = (0..64).flat_map(|bits| [(1 << bits) - 1, 1 << bits, (1 << bits) + 1]);
-            let near = buckets.micros.iter().flat_map(|bound| [bound - 1, *bound, bound + 1]);
+            let near = buckets.micros.iter().flat_map(|bound| [bound - 1, *bound, bound.saturating_add(1)]);
             for value in powers.chain(near).chain([u64::MAX]) {
                 let expected = buckets.micros.iter().filter(|bound| **bound < value).count();
                 assert_eq!(buckets.bucket(value), expected, "{value} in {:?}", buckets.micros);
