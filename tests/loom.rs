@@ -1,7 +1,5 @@
 //! Every interleaving of what one thread writes and another reads in between. `core/tests/loom.rs` says how this is done.
 
-#![expect(clippy::expect_used, reason = "a test may stop")]
-
 #[path = "../src/telemetry/meter.rs"]
 mod meter;
 
