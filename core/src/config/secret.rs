@@ -217,7 +217,7 @@ mod tests {
         check(&process("      - A=s\n      - B=t\n"), &process("      - ***\n      - ***\n"));
         check(
             &process("        A: >-\n          one\n          two\n        B: 's\n          t'\n"),
-            &process("        A: **\n          ***\n          ***\n        B: **\n          **\n"),
+            &process("        A: >-\n          ***\n          ***\n        B: **\n          **\n"),
         );
         check(&process("        A: &a s\n        B: *a\n"), &process("        A: &a *\n        B: **\n"));
     }
