@@ -150,6 +150,9 @@ impl Serving<'_> {
             Pid::from_raw(line.split_once("pid=")?.1.split_whitespace().next()?.parse().ok()?)
         };
         self.heir = Some(eventually(LIMIT, "a new process", pid).await);
+        // Until then it may be the one that is asked, and ends.
+        let ended = async || self.child.try_wait().expect("its state can be read").is_some();
+        until(LIMIT, "the end of the old process", ended).await;
     }
 }
 
