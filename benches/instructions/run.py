@@ -210,15 +210,18 @@ def count(binary: Path, kinds: list[str], keep: Path | None) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--binary", type=Path, default=Path("target/release/plimsoll"))
+    parser.add_argument("--profile", choices=["release", "ci"], default="release", help="whose counts are kept apart")
+    parser.add_argument("--binary", type=Path, help="default: target/PROFILE/plimsoll")
     parser.add_argument("--kinds", default=",".join(KINDS), help="which, with commas between them")
     parser.add_argument("--bless", action="store_true", help="keep what was counted")
     parser.add_argument("--profiles", type=Path, help="copy callgrind's files here, for callgrind_annotate")
     options = parser.parse_args()
     if not shutil.which("valgrind"):
         sys.exit("valgrind is not installed")
-    counts = count(options.binary, options.kinds.split(","), options.profiles)
-    kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    binary = options.binary or Path("target", options.profile, "plimsoll")
+    counts = count(binary, options.kinds.split(","), options.profiles)
+    all_kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    kept = all_kept.get(options.profile, {})
     print(f"{'instructions a request':24} {'kept':>8} {'now':>8} {'change':>8}")
     grown, fallen = [], []
     for kind, now in counts.items():
@@ -230,7 +233,7 @@ def main() -> None:
         elif change < -ALLOWED:
             fallen.append(kind)
     if options.bless:
-        KEPT.write_text(json.dumps(kept | counts, indent=1) + "\n")
+        KEPT.write_text(json.dumps(all_kept | {options.profile: kept | counts}, indent=1) + "\n")
         return
     if fallen:
         print(f"more than {ALLOWED:g} % below what is kept: {', '.join(fallen)}. --bless it, so that it stays.", file=sys.stderr)
