@@ -21,7 +21,7 @@ const BACK_ROOM: usize = 8;
 const READ: usize = 64 << 10;
 /// What one read takes at the most in long bodies: a system call for each 64 KiB cost 20 % more.
 const LONG_READ: usize = 256 << 10;
-/// What one read of a body takes at the most where much is lent.
+/// What one read takes at the most where much is lent.
 const SMALL_READ: usize = 8 << 10;
 /// Buffers that a worker keeps of each kind.
 const KEPT: usize = 64;
@@ -313,6 +313,14 @@ impl Buffers {
         Window { size, filled: Cell::new(false), lent: Rc::clone(&self.lent) }
     }
 
+    /// Moves what a small buffer holds to the front of one that has room for any head.
+    pub(crate) fn grow(&self, buffer: &mut Buffer) {
+        let small = std::mem::replace(buffer, self.take());
+        let fits = buffer.append(small.data());
+        debug_assert!(fits, "a small one's bytes fit into any other");
+        self.put(small);
+    }
+
     /// Counts what is there of a head, among the lent bytes too. `None`: heads take a quarter of what may be lent already,
     /// and must not take from others what a request needs that is there as a whole.
     pub(crate) fn head_begun(&self, size: usize) -> Option<[Window; 2]> {
@@ -389,9 +397,9 @@ impl Buffers {
         }
     }
 
-    /// As [`Self::poll_try_take`], for a part of a body, of which as much is taken as others leave.
+    /// As [`Self::poll_try_take`], of a target's answer or a client's body, of which as much is taken as others leave.
     #[inline]
-    pub(crate) fn poll_try_take_body<S: AsyncRead + Unpin>(
+    pub(crate) fn poll_try_take_fairly<S: AsyncRead + Unpin>(
         &self,
         cx: &mut Context<'_>,
         stream: &mut S,
@@ -402,7 +410,7 @@ impl Buffers {
         self.poll_try_take(cx, stream)
     }
 
-    /// As [`Self::poll_try_take_body`], where an error is the same as the end of the stream. What is there is taken at once
+    /// As [`Self::poll_try_take_fairly`], where an error is the same as the end of the stream. What is there is taken at once
     /// if it is not too much for others.
     pub(crate) fn poll_take_long<S: AsyncRead + Unpin>(
         &self,
@@ -410,7 +418,7 @@ impl Buffers {
         stream: &mut S,
     ) -> Poll<Option<Buffer>> {
         if self.are_scarce() {
-            return self.poll_try_take_body(cx, stream).map(|taken| taken.ok().flatten());
+            return self.poll_try_take_fairly(cx, stream).map(|taken| taken.ok().flatten());
         }
         let mut buffer = self.take_long();
         while buffer.has_space() {

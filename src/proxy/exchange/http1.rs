@@ -305,7 +305,7 @@ impl Http1Exchange {
         loop {
             let Some(buffer) = self.input.as_mut().filter(|buffer| !buffer.is_empty()) else {
                 self.recycle_input(worker);
-                match ready!(worker.buffers.poll_try_take(cx, &mut self.connection.stream)) {
+                match ready!(worker.buffers.poll_try_take_fairly(cx, &mut self.connection.stream)) {
                     Ok(Some(buffer)) => self.input = Some(buffer),
                     end => {
                         // Over TLS a FIN without a word before it is an error.
@@ -332,6 +332,9 @@ impl Http1Exchange {
                 return Poll::Ready(Err(Failure::BadResponse("a head over 60 KiB")));
             }
             buffer.compact();
+            if !buffer.has_space() {
+                worker.buffers.grow(buffer);
+            }
             match ready!(buffer.poll_read(cx, &mut self.connection.stream)) {
                 Ok(count) if count > 0 => {}
                 _ => return Poll::Ready(Err(Failure::Closed)),
@@ -452,7 +455,7 @@ impl Http1Exchange {
         if long {
             worker.buffers.poll_take_long(cx, &mut self.connection.stream).map(Ok)
         } else {
-            worker.buffers.poll_try_take_body(cx, &mut self.connection.stream).map_err(|_| Failure::AnswerCut)
+            worker.buffers.poll_try_take_fairly(cx, &mut self.connection.stream).map_err(|_| Failure::AnswerCut)
         }
     }
 

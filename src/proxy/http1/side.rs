@@ -93,7 +93,7 @@ impl<'c> Http1Side<'c> {
         }
         match self.reading {
             Reading::Length(left) if large && left > LONG_BODY => worker.buffers.poll_take_long(cx, self.stream),
-            _ => worker.buffers.poll_try_take_body(cx, self.stream).map(|taken| taken.ok().flatten()),
+            _ => worker.buffers.poll_try_take_fairly(cx, self.stream).map(|taken| taken.ok().flatten()),
         }
     }
 

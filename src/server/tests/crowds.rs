@@ -12,13 +12,18 @@ const LONG: &[u8] = b"GET /long HTTP/1.1\r\nHost: a\r\n\r\n";
 /// More than sockets on the way hold.
 const BODY: usize = 32 << 20;
 
-/// A target with a long answer to `/long`, and a short one to everything else.
+/// Bytes of the head of the answer to `/head`.
+const HEAD: usize = 40_000;
+
+/// A target with a long answer to `/long`, one with a long head to `/head`, and a short one to everything else.
 fn target() -> SocketAddr {
     serve(|mut stream| {
-        let head = read_until(&mut stream, "\r\n\r\n");
-        let length = if head.starts_with("GET /long") { BODY } else { 2 };
+        let asked = read_until(&mut stream, "\r\n\r\n");
+        let length = if asked.starts_with("GET /long") { BODY } else { 2 };
+        let field = "x".repeat(if asked.starts_with("GET /head") { HEAD } else { 0 });
         let body = vec![b'x'; length];
-        let sent = stream.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n").as_bytes());
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nX: {field}\r\n\r\n");
+        let sent = stream.write_all(head.as_bytes());
         // Whom it is for may be cut.
         drop(sent.and_then(|()| stream.write_all(&body)));
     })
@@ -70,6 +75,21 @@ fn clients_that_do_not_read_leave_room_for_those_who_do() {
     assert!((2 << 20..4 << 20).contains(&held), "{held} bytes are held");
     drop(clients);
     until(&fixture, "all is given back", |fixture| fixture.server.buffered_bytes() == 0);
+}
+
+#[test]
+fn a_long_head_is_read_whole_where_little_is_left() {
+    let fixture = before_a_target(600 << 10);
+    let mut clients: Vec<TcpStream> = (0..2).map(|_| narrow(fixture.address)).collect();
+    for client in &mut clients {
+        client.write_all(LONG).unwrap();
+    }
+    // More than three quarters of either worker's share, and not all of it.
+    until(&fixture, "little is left", |fixture| fixture.server.buffered_bytes() > 450 << 10);
+    for _ in 0..8 {
+        let answer = fixture.talk(&GET.replace("/ ", "/head "));
+        assert!(answer.len() > HEAD && answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\nxx"));
+    }
 }
 
 #[test]
