@@ -1,5 +1,6 @@
 //! One byte stream, whatever carries it: an enum rather than a boxed trait, so that the plain path is a direct call.
 
+use rustix::net::{RecvFlags, recv};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -38,11 +39,16 @@ impl Stream {
         matches!(self, Self::TlsServer(_) | Self::TlsClient(_))
     }
 
-    /// Whether something has already arrived that nobody asked for: the end of the stream, or bytes. One atomic load,
-    /// never a system call.
+    /// Whether something has already arrived that nobody asked for: the end of the stream, or bytes. One atomic load, unless
+    /// the runtime thinks so: it does, too, where the last bytes were read without asking for more than there were, as a pipe
+    /// takes them. Then the kernel is asked.
     #[must_use]
     pub fn has_unread(&self) -> bool {
-        self.tcp().is_some_and(|tcp| tcp.try_io(Interest::READABLE, || Ok(())).is_ok())
+        let peek = |tcp| Ok(recv(tcp, &mut [0_u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT)?);
+        self.tcp().is_some_and(|tcp| match tcp.try_io(Interest::READABLE, || peek(tcp)) {
+            Ok(_) => true,
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        })
     }
 
     /// Whether a read could find something. On `Pending` the task is woken when one could. Of TLS nothing is known before it

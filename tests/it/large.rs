@@ -2,6 +2,8 @@
 
 use crate::clients::all_to;
 use crate::gateway::{Embedded, embedded};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -42,12 +44,15 @@ async fn read_message(stream: &mut TcpStream) -> Option<Vec<u8>> {
     Some(read)
 }
 
-/// Gives each body back, in one message a request.
-async fn echo() -> u16 {
+/// Gives each body back, in one message a request. Its port, and a count of its connections.
+async fn echo() -> (u16, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
     let port = listener.local_addr().expect("bound").port();
+    let opened = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&opened);
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::Relaxed);
             tokio::spawn(async move {
                 while let Some(body) = read_message(&mut stream).await {
                     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
@@ -58,11 +63,11 @@ async fn echo() -> u16 {
             });
         }
     });
-    port
+    (port, opened)
 }
 
 async fn gateway() -> Embedded {
-    embedded(&all_to("http", echo().await), None).await
+    embedded(&all_to("http", echo().await.0), None).await
 }
 
 async fn post(stream: &mut TcpStream, body: &[u8]) {
@@ -119,4 +124,17 @@ async fn what_a_client_left_behind_in_the_middle_of_a_body_reaches_nobody_else()
             assert!(read_message(&mut stays).await.expect("an answer") == sent, "after {seed}: other bytes");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_to_a_target_carries_one_long_body_after_another() {
+    let (port, opened) = echo().await;
+    let gateway = embedded(&all_to("http", port), None).await;
+    let mut stream = TcpStream::connect(gateway.http).await.expect("it accepts");
+    for seed in 0..20 {
+        let sent = body(seed);
+        post(&mut stream, &sent).await;
+        assert!(read_message(&mut stream).await.expect("an answer") == sent, "other bytes");
+    }
+    assert_eq!(opened.load(Ordering::Relaxed), 1, "a connection for each would begin slowly each time");
 }
