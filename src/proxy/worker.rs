@@ -3,6 +3,7 @@
 
 use super::buffer::Buffers;
 use super::clients::Clients;
+use super::http2::Turns;
 use super::pipe::Pipes;
 use super::refusal::Refusals;
 use super::slots::Slots;
@@ -183,6 +184,8 @@ pub(crate) struct Worker {
     pub(crate) pipes: Pipes,
     /// Its deadlines.
     pub(crate) slots: Rc<Slots>,
+    /// Who of its HTTP/2 clients stands in line.
+    pub(crate) turns: Rc<Turns>,
     /// Its idle connections to targets.
     pub(crate) idle: IdlePool,
     /// Its HTTP/2 connections to targets.
@@ -225,6 +228,7 @@ impl Worker {
             pipes: buffers.pipes(),
             buffers,
             slots: Rc::default(),
+            turns: Rc::default(),
             idle: IdlePool::default(),
             http2: Http2Connections::default(),
             rng: RefCell::new(WorkerRng::with_seed(seed)),

@@ -1,23 +1,15 @@
 //! What is heard of a client: whether it is still there, what of its bytes was read before, and how much of it at a time.
 
+use super::frames::Frames;
+use super::turns::Turn;
 use crate::connect::Stream;
 use h2::{Ping, PingPong};
 use std::cell::Cell;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
-/// Frames that a connection may bring before the others of its worker have their turn, large ones counting for more. `h2`
-/// reads while there is something to read, and a flood of PINGs or SETTINGS would keep it at that for tens of milliseconds.
-const TURN: usize = 256;
-/// Bytes of a frame that count as another frame.
-const LARGE: usize = 1 << 10;
-/// The preface is no frame (RFC 9113 §3.4).
-const PREFACE: usize = 24;
-/// A frame's head; its first three bytes are the length of what follows (RFC 9113 §4.1).
-const FRAME_HEAD: usize = 9;
+use std::task::{Context, Poll, Waker, ready};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 /// Gives the bytes that were read first, then the stream's, a turn at a time, and notes that some came.
 pub(super) struct Heard {
@@ -26,61 +18,28 @@ pub(super) struct Heard {
     stream: Stream,
     heard: Rc<Cell<bool>>,
     frames: Frames,
-    /// What came since others had their turn, as [`Frames::count`] counts.
-    turn: usize,
-}
-
-/// Where in its frames a connection is.
-struct Frames {
-    /// Bytes that are no frame's head.
-    skip: usize,
-    /// Bytes of a head that came, and the length that it says.
-    head: usize,
-    length: usize,
-}
-
-impl Frames {
-    /// How many there are in these bytes by their heads, and how much there is in them.
-    fn count(&mut self, mut bytes: &[u8]) -> usize {
-        let mut count = 0;
-        while let Some((&first, rest)) = bytes.split_first() {
-            if self.skip > 0 {
-                let skipped = self.skip.min(bytes.len());
-                self.skip -= skipped;
-                bytes = bytes.get(skipped..).unwrap_or_default();
-                continue;
-            }
-            if self.head < 3 {
-                self.length = self.length << 8 | usize::from(first);
-            }
-            self.head += 1;
-            if self.head == FRAME_HEAD {
-                count += 1 + self.length / LARGE;
-                (self.skip, self.head, self.length) = (self.length, 0, 0);
-            }
-            bytes = rest;
-        }
-        count
-    }
+    turn: Turn,
 }
 
 impl Heard {
     /// `first`, then what comes from `stream`.
     #[must_use]
-    pub(super) fn new(first: Vec<u8>, stream: Stream, heard: &Rc<Cell<bool>>) -> Self {
-        let frames = Frames { skip: PREFACE, head: 0, length: 0 };
-        Self { first, at: 0, stream, heard: Rc::clone(heard), frames, turn: 0 }
+    pub(super) fn new(first: Vec<u8>, stream: Stream, heard: &Rc<Cell<bool>>, turn: Turn) -> Self {
+        Self { first, at: 0, stream, heard: Rc::clone(heard), frames: Frames::new(), turn }
     }
 }
 
 impl AsyncRead for Heard {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        let frames = ready!(this.turn.poll(cx));
+        // `h2` looks at all that it is given before anything else comes to its turn.
+        let room = this.frames.room(frames);
         if let Some(rest) = this.first.get(this.at..).filter(|rest| !rest.is_empty()) {
-            let count = rest.len().min(buf.remaining());
+            let count = rest.len().min(buf.remaining()).min(room);
             let rest = rest.get(..count).unwrap_or_default();
             buf.put_slice(rest);
-            this.turn += this.frames.count(rest);
+            this.turn.brings(this.frames.weigh(rest));
             this.at += count;
             if this.at == this.first.len() {
                 this.first = Vec::new();
@@ -88,21 +47,11 @@ impl AsyncRead for Heard {
             }
             return Poll::Ready(Ok(()));
         }
-        if this.turn >= TURN {
-            this.turn = 0;
-            // It is woken once the others have had their turn and sockets were looked at: this lies with the runtime from
-            // the first poll on.
-            return pin!(tokio::task::yield_now()).poll(cx).map(Ok);
-        }
         let before = buf.filled().len();
-        let read = Pin::new(&mut this.stream).poll_read(cx, buf);
-        if read.is_ready() {
-            this.heard.set(true);
-            this.turn += this.frames.count(buf.filled().get(before..).unwrap_or_default());
-        } else {
-            this.turn = 0;
-        }
-        read
+        ready!(Pin::new(&mut (&mut this.stream).take(room as u64)).poll_read(cx, buf))?;
+        this.heard.set(true);
+        this.turn.brings(this.frames.weigh(buf.filled().get(before..).unwrap_or_default()));
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -176,44 +125,58 @@ impl KeepAlive {
 mod tests {
     use super::*;
     use h2::{client, server};
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::io::AsyncWriteExt;
 
-    #[test]
-    fn frames_are_counted_however_they_are_cut() {
-        // Lengths of 0, 2348 and 2.
-        let frames = [&[b'P'; PREFACE][..], &[0; 9], &[0, 9, 44], &[7; 6 + 2348], &[0, 0, 2], &[9; 8]].concat();
-        for size in [1, 2, 5, 9, 24, 1000] {
-            let mut reading = Frames { skip: PREFACE, head: 0, length: 0 };
-            assert_eq!(frames.chunks(size).map(|piece| reading.count(piece)).sum::<usize>(), 5, "{size} at a time");
-            assert_eq!((reading.skip, reading.head), (0, 0));
+    /// Reads `frames` of nothing from each of so many connections, and tells how many were read of each whenever all that was
+    /// ready had its turn.
+    async fn read_frames(connections: usize, frames: usize) -> Vec<Vec<usize>> {
+        let local = tokio::task::LocalSet::new();
+        let (turns, slots) = (Rc::default(), Rc::default());
+        let read: Rc<Vec<Cell<usize>>> = Rc::new((0..connections).map(|_| Cell::new(0)).collect());
+        let bytes = [&[b'P'; 24][..], &[0; 9].repeat(frames)].concat();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut clients = Vec::new();
+        for index in 0..connections {
+            let mut client = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (stream, _) = listener.accept().await.unwrap();
+            client.write_all(&bytes).await.unwrap();
+            clients.push(client);
+            let turn = Turn::new(&turns, &slots);
+            let mut heard = Heard::new(Vec::new(), Stream::Plain(stream), &Rc::default(), turn);
+            let read = Rc::clone(&read);
+            local.spawn_local(async move {
+                let mut piece = [0; 1 << 16];
+                while let Ok(count @ 1..) = heard.read(&mut piece).await {
+                    read[index].set(read[index].get() + count);
+                }
+            });
         }
+        let looked_at = async {
+            let mut seen = Vec::new();
+            while read.iter().any(|read| read.get() < bytes.len()) {
+                tokio::task::yield_now().await;
+                seen.push(read.iter().map(|read| read.get().saturating_sub(24) / 9).collect());
+            }
+            seen
+        };
+        local.run_until(looked_at).await
     }
 
     #[tokio::test]
-    async fn a_flood_of_frames_is_read_a_turn_at_a_time() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut client = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (stream, _) = listener.accept().await.unwrap();
-        let frames = [0_u8; 9].repeat(10 * TURN);
-        client.write_all(&[&[b'P'; PREFACE][..], &frames].concat()).await.unwrap();
-        let mut heard = Heard::new(Vec::new(), Stream::Plain(stream), &Rc::default());
-        let turns = Rc::new(Cell::new(0));
-        let local = tokio::task::LocalSet::new();
-        let others = Rc::clone(&turns);
-        local.spawn_local(async move {
-            loop {
-                others.set(others.get() + 1);
-                tokio::task::yield_now().await;
-            }
-        });
-        let (mut left, mut piece) = (PREFACE + frames.len(), [0; 1024]);
-        let reading = async {
-            while left > 0 {
-                left -= heard.read(&mut piece).await.unwrap();
-            }
-        };
-        local.run_until(reading).await;
-        assert!(turns.get() >= 5, "others had {} turns meanwhile", turns.get());
+    async fn who_brings_many_frames_brings_them_one_connection_after_another() {
+        let seen = read_frames(5, 1000).await;
+        for pair in seen.windows(2).filter(|pair| pair[0].iter().all(|&read| read >= 128)) {
+            let came = pair[1].iter().zip(&pair[0]).filter(|(now, before)| now > before).count();
+            let most = pair[1].iter().zip(&pair[0]).map(|(now, before)| now - before).max();
+            assert!(came <= 2 && most <= Some(64), "others waited while {came} connections brought {most:?}: {pair:?}");
+        }
+        assert!(seen.len() > 5 * 872 / 64, "others had {} turns", seen.len());
+    }
+
+    #[tokio::test]
+    async fn who_brings_a_few_frames_does_not_wait_for_those_who_bring_many() {
+        let seen = read_frames(20, 128).await;
+        assert!(seen.len() < 5, "they took {} turns", seen.len());
     }
 
     #[tokio::test]

@@ -1,12 +1,14 @@
 //! A client's connection that speaks HTTP/2, over `h2`. Its heads become ours at the edge; from there on a request goes the
 //! same way as one over HTTP/1. Each stream is a task of its own; the connection's task moves the frames.
 
+mod frames;
 mod head;
 mod heard;
 mod piece;
 mod respond;
 mod side;
 mod streams;
+mod turns;
 
 use super::answer::Answer;
 use super::attempt::judge_answer;
@@ -31,6 +33,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use streams::{Counted, Streams};
+use turns::Turn;
+pub(crate) use turns::Turns;
 
 /// Window of a request's body, bytes; with `max_concurrent_streams` it bounds what a client can make us hold.
 const STREAM_WINDOW: u32 = 64 << 10;
@@ -48,7 +52,7 @@ pub(crate) async fn serve(worker: &Rc<Worker>, stream: Stream, client: &Rc<Clien
     let snapshot = worker.snapshot();
     let settings = &snapshot.settings;
     let slot = worker.slots.open();
-    let heard = Rc::default();
+    let (heard, turn) = (Rc::default(), Turn::new(&worker.turns, &worker.slots));
     let mut handshake = pin!(
         server::Builder::new()
             .initial_window_size(STREAM_WINDOW)
@@ -59,7 +63,7 @@ pub(crate) async fn serve(worker: &Rc<Worker>, stream: Stream, client: &Rc<Clien
             .max_send_buffer_size(SEND_BUFFER)
             .max_concurrent_streams(settings.http2.max_concurrent_streams)
             .max_header_list_size(settings.limits.request_headers.saturating_mul(2))
-            .handshake(Heard::new(first, stream, &heard))
+            .handshake(Heard::new(first, stream, &heard, turn))
     );
     slot.set_role(Role::Idle);
     slot.arm(settings.timeouts.client_idle);
