@@ -1,15 +1,20 @@
-//! What is heard of a client: whether it is still there, what of its bytes was read before, and how much of it at a time.
+//! What is heard of a client: whether it is still there, what of its bytes was read before, how much of it at a time, and its
+//! last bytes.
 
 use super::frames::Frames;
 use super::turns::Turn;
 use crate::connect::Stream;
 use h2::{Ping, PingPong};
 use std::cell::Cell;
+use std::future::Future;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
 
 /// Gives the bytes that were read first, then the stream's, a turn at a time, and notes that some came.
 pub(super) struct Heard {
@@ -19,13 +24,47 @@ pub(super) struct Heard {
     heard: Rc<Cell<bool>>,
     frames: Frames,
     turn: Turn,
+    lingering: Option<Lingering>,
+}
+
+/// How long a connection that is over is read on, and how much of it: to close it with bytes unread would reset it, and take
+/// back the GOAWAY that the client has not got yet.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 1 << 20;
+
+/// What is left of that.
+struct Lingering {
+    until: Pin<Box<Sleep>>,
+    bytes: usize,
 }
 
 impl Heard {
     /// `first`, then what comes from `stream`.
     #[must_use]
     pub(super) fn new(first: Vec<u8>, stream: Stream, heard: &Rc<Cell<bool>>, turn: Turn) -> Self {
-        Self { first, at: 0, stream, heard: Rc::clone(heard), frames: Frames::new(), turn }
+        Self { first, at: 0, stream, heard: Rc::clone(heard), frames: Frames::new(), turn, lingering: None }
+    }
+}
+
+impl Heard {
+    /// Ready when the client has closed it, too, or had its time.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut piece = [MaybeUninit::uninit(); 4 << 10];
+        while let Some(lingering) = &mut self.lingering {
+            if lingering.bytes == 0 || lingering.until.as_mut().poll(cx).is_ready() {
+                break;
+            }
+            let mut piece = ReadBuf::uninit(&mut piece);
+            let read = ready!(Pin::new(&mut *self).poll_read(cx, &mut piece));
+            let count = piece.filled().len();
+            if read.is_err() || count == 0 {
+                break;
+            }
+            if let Some(lingering) = &mut self.lingering {
+                lingering.bytes = lingering.bytes.saturating_sub(count);
+            }
+        }
+        Poll::Ready(())
     }
 }
 
@@ -78,7 +117,12 @@ impl AsyncWrite for Heard {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        if self.lingering.is_none() {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            self.lingering = Some(Lingering { until: Box::pin(sleep(LINGER)), bytes: LINGER_BYTES });
+        }
+        ready!(self.poll_linger(cx));
+        Poll::Ready(Ok(()))
     }
 }
 
