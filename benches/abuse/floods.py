@@ -39,7 +39,8 @@ def literal(index: int, value: bytes) -> bytes:
 
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0)
-AUTHORITY = literal(1, b"bench.test")
+AUTHORITY = literal(1, b"flood.test")
+"""A service of its own: what a target does for a flood is not what the gateway does."""
 GET = b"\x82\x86" + literal(4, b"/small") + AUTHORITY
 GET_BIG = b"\x82\x86" + literal(4, b"/big") + AUTHORITY
 POST = b"\x83\x86" + literal(4, b"/upload") + AUTHORITY
@@ -89,7 +90,7 @@ def hpack_bomb() -> Iterator[bytes]:
 
 
 def slow_heads() -> Iterator[bytes]:
-    yield b"GET /small HTTP/1.1\r\nHost: bench.test\r\n"
+    yield b"GET /small HTTP/1.1\r\nHost: flood.test\r\n"
     while True:
         yield WAIT
         yield b"X-A: b\r\n"

@@ -38,6 +38,7 @@ PAIRS_MIN = 2
 PROMISED = 2.0
 LEVEL_MIB = 8
 """Memory after the last turn of a flood may be so much above that after its first."""
+FLOODED_PORT = 9100
 
 
 def main() -> None:
@@ -61,6 +62,7 @@ def main() -> None:
     machine.prepare_namespace()
     os.nice(-10)
     plimsoll.use(given.binary)
+    plimsoll.document = with_another_service(plimsoll.document)
     with tempfile.TemporaryDirectory() as name:
         found = measure(given, Path(name))
     print(report(found))
@@ -68,10 +70,34 @@ def main() -> None:
         given.json.write_text(json.dumps(found, indent=1))
 
 
+def with_another_service(document):
+    """The gateway's document, and a service that the floods ask for: what they make its target do is not measured."""
+    def both(place, generation: int = 0) -> dict:
+        found = document(place, generation)
+        route = {"name": "flooded", "hosts": ["flood.test"], "paths": ["/"], "strip_path": False, "preserve_host": True}
+        found["services"].append({"name": "flooded", "host": "flooded", "routes": [route]})
+        found["upstreams"].append({"name": "flooded", "targets": [{"target": f"127.0.0.1:{FLOODED_PORT}"}]})
+        return found
+    return both
+
+
+def start_flooded_origin(folder: Path) -> subprocess.Popen:
+    """Of the scheduler's lowest class, as the flood is: nobody who is measured waits for it."""
+    own = folder / "flooded"
+    own.mkdir()
+    own.chmod(0o755)
+    (own / "files").symlink_to(folder / "files")
+    (own / "origin.conf").write_text(
+        origin.NGINX.format(folder=own, port=FLOODED_PORT, small=origin.SMALL, workers=1))
+    process = machine.launch(generators.LOAD_CORES, ["chrt", "--idle", "0", "nginx", "-c", str(own / "origin.conf")])
+    machine.await_port(FLOODED_PORT, process)
+    return process
+
+
 def measure(given: argparse.Namespace, folder: Path) -> dict:
     origin.prepare(folder)
     os.chdir(folder)
-    behind = origin.start(Setup(), folder)
+    behind = [origin.start(Setup(), folder), start_flooded_origin(folder)]
     found, names, end = {}, given.floods.split(","), time.monotonic() + LONGEST_SECONDS
     try:
         for place, name in enumerate(names):
@@ -86,7 +112,7 @@ def measure(given: argparse.Namespace, folder: Path) -> dict:
                 proxy.forget_log()
             print(f"{name}: done", file=sys.stderr)
     finally:
-        machine.end([behind])
+        machine.end(behind)
         os.chdir("/")
     return found
 

@@ -246,6 +246,11 @@ async fn handle(
         Err(error) => Err(Failure::BadRequest(error)),
     };
     match routed {
+        // What was taken back in the same breath reaches no target: a flood of such requests costs none of them anything.
+        Ok(()) if side.is_reset() => {
+            counted.given_up();
+            return refuse(request, Failure::ClientGone, &mut side);
+        }
         Ok(()) => request.enter_upstream(),
         Err(failure) => return refuse(request, failure, &mut side),
     }

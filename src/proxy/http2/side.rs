@@ -13,7 +13,7 @@ use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Response, StatusCode};
 use plimsoll_core::protocol::ResponseHead;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 /// Bytes of interim answers that a request may be given, about. They know no window, and so nothing else bounds them.
 const INTERIM_MAX: usize = 16 << 10;
@@ -38,6 +38,12 @@ impl Http2Side {
         let body = (!body.is_end_stream()).then_some(body);
         window.fill(body.is_some());
         Self { body, window, answer, stream: None, interim_left: INTERIM_MAX, continued: false }
+    }
+
+    /// Whether the client has reset the stream, as far as its frames were read.
+    #[must_use]
+    pub(super) fn is_reset(&mut self) -> bool {
+        self.answer.poll_reset(&mut Context::from_waker(Waker::noop())).is_ready()
     }
 
     /// Begins the answer, or gives all of it.

@@ -314,6 +314,17 @@ async fn requests_that_are_reset_when_they_have_begun_end_the_connection() {
     assert!((150..400).contains(&asked), "the target was asked {asked} times");
 }
 
+/// CVE-2023-44487: what is taken back in the breath that asks for it has cost no target anything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_target_hears_of_requests_that_come_with_their_reset() {
+    let (target, gateway) = fresh().await;
+    let mut client = Client::connect(&gateway).await;
+    let breath: Vec<u8> = (0..20).flat_map(|number| [get(stream(number)), reset(stream(number))].concat()).collect();
+    client.send(&[breath, get(stream(20))].concat()).await;
+    assert_eq!(client.became(stream(20)).await, super::frames::Became::Answered(200));
+    assert_eq!(target.take().await.requests.len(), 1);
+}
+
 /// Who types into a search box gives up most of what it asks for, but not nearly all.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_gives_up_some_requests_is_served() {
