@@ -24,6 +24,8 @@ use tokio::time::timeout;
 const PAUSE: Duration = Duration::from_millis(50);
 /// How often a listener that no snapshot names yet looks again.
 const NOT_YET: Duration = Duration::from_millis(5);
+/// Connections that are accepted before all else that is ready has its turn.
+const AT_ONCE: u32 = 4;
 
 /// How long a socket goes on accepting that is to be closed. Handshakes that were under way when another one took its
 /// address over end in its queue, and to close it resets what is there.
@@ -171,10 +173,16 @@ async fn accept_until_changed(place: &Place, listener: TcpListener) -> io::Resul
 
 /// Never ends.
 async fn accept(place: &Place, listener: &TcpListener, port: u16, failing: &mut bool) {
+    let mut accepted = 0_u32;
     loop {
+        if accepted == AT_ONCE {
+            accepted = 0;
+            tokio::task::yield_now().await;
+        }
         match listener.accept().await {
             Ok((stream, peer)) => {
                 *failing = false;
+                accepted += 1;
                 if let Err(error) = place.take(stream, peer, port) {
                     tracing::debug!(listener = %place.naming.name(), %error, "a connection could not be used");
                 }

@@ -167,59 +167,116 @@ impl KeepAlive {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proxy::http2::turns::Turns;
+    use crate::proxy::slots::Slots;
     use h2::{client, server};
+    use std::cell::RefCell;
     use tokio::io::AsyncWriteExt;
+    use tokio::net::{TcpListener, TcpStream};
 
-    /// Reads `frames` of nothing from each of so many connections, and tells how many were read of each whenever all that was
-    /// ready had its turn.
-    async fn read_frames(connections: usize, frames: usize) -> Vec<Vec<usize>> {
-        let local = tokio::task::LocalSet::new();
-        let (turns, slots) = (Rc::default(), Rc::default());
-        let read: Rc<Vec<Cell<usize>>> = Rc::new((0..connections).map(|_| Cell::new(0)).collect());
-        let bytes = [&[b'P'; 24][..], &[0; 9].repeat(frames)].concat();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut clients = Vec::new();
-        for index in 0..connections {
-            let mut client = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-            let (stream, _) = listener.accept().await.unwrap();
-            client.write_all(&bytes).await.unwrap();
-            clients.push(client);
-            let turn = Turn::new(&turns, &slots);
-            let mut heard = Heard::new(Vec::new(), Stream::Plain(stream), &Rc::default(), turn);
-            let read = Rc::clone(&read);
-            local.spawn_local(async move {
-                let mut piece = [0; 1 << 16];
-                while let Ok(count @ 1..) = heard.read(&mut piece).await {
-                    read[index].set(read[index].get() + count);
-                }
-            });
+    /// Connections that are read as they may be, and what was read of each.
+    struct Crowd {
+        turns: Rc<Turns>,
+        slots: Rc<Slots>,
+        read: Rc<RefCell<Vec<usize>>>,
+        clients: Vec<TcpStream>,
+    }
+
+    impl Crowd {
+        /// So many connections of which nothing came yet. Wants a `LocalSet`.
+        async fn of(connections: usize) -> Self {
+            let read = Rc::new(RefCell::new(vec![0; connections]));
+            let mut crowd = Self { turns: Rc::default(), slots: Rc::default(), read, clients: Vec::new() };
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            for index in 0..connections {
+                crowd.clients.push(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap());
+                let (stream, _) = listener.accept().await.unwrap();
+                let turn = Turn::new(&crowd.turns, &crowd.slots);
+                let mut heard = Heard::new(Vec::new(), Stream::Plain(stream), &Rc::default(), turn);
+                let read = Rc::clone(&crowd.read);
+                tokio::task::spawn_local(async move {
+                    let mut piece = [0; 1 << 16];
+                    while let Ok(count @ 1..) = heard.read(&mut piece).await {
+                        read.borrow_mut()[index] += count;
+                    }
+                });
+            }
+            crowd
         }
-        let looked_at = async {
+
+        /// Each brings these bytes: how many were read of each whenever all that was ready had its turn.
+        async fn brings(&mut self, bytes: &[u8]) -> Vec<Vec<usize>> {
+            for client in &mut self.clients {
+                client.write_all(bytes).await.unwrap();
+            }
+            let before = self.read.borrow().clone();
             let mut seen = Vec::new();
-            while read.iter().any(|read| read.get() < bytes.len()) {
+            while self.read.borrow().iter().zip(&before).any(|(now, before)| now - before < bytes.len()) {
                 tokio::task::yield_now().await;
-                seen.push(read.iter().map(|read| read.get().saturating_sub(24) / 9).collect());
+                seen.push(self.read.borrow().clone());
             }
             seen
-        };
-        local.run_until(looked_at).await
+        }
+
+        /// The preface, and empty frames until each is known; then a tick goes by.
+        async fn becomes_known(&mut self) {
+            self.brings(&[b'P'; 24]).await;
+            self.brings(&[0; 9].repeat(600)).await;
+            self.slots.sweep();
+            self.slots.sweep();
+        }
+    }
+
+    /// Asserts that of all who brought frames one alone was called up between two looks, and brought so many frames at most.
+    fn assert_one_after_another(seen: &[Vec<usize>], frames: usize) {
+        for pair in seen.windows(2) {
+            let came = pair[1].iter().zip(&pair[0]).filter(|(now, before)| now > before).count();
+            let most = pair[1].iter().zip(&pair[0]).map(|(now, before)| now - before).max();
+            // Two, where one that was called up before is only now polled.
+            assert!(
+                came <= 2 && most <= Some(frames * 9),
+                "others waited while {came} brought {most:?} bytes: {pair:?}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn who_is_new_brings_a_few_frames_at_a_time_one_connection_after_another() {
+        let local = tokio::task::LocalSet::new();
+        let seen = local.run_until(async {
+            let mut crowd = Crowd::of(20).await;
+            crowd.brings(&[&[b'P'; 24][..], &[0; 72]].concat()).await;
+            crowd.brings(&[0; 9].repeat(32)).await
+        });
+        let seen = seen.await;
+        assert_one_after_another(&seen, 8);
+        assert!(seen.len() >= 20 * 32 / 8 - 20, "others had {} turns", seen.len());
+    }
+
+    #[tokio::test]
+    async fn who_is_known_and_brings_a_few_frames_does_not_wait_for_anybody() {
+        let local = tokio::task::LocalSet::new();
+        let seen = local.run_until(async {
+            let mut crowd = Crowd::of(20).await;
+            crowd.becomes_known().await;
+            crowd.brings(&[0; 9].repeat(100)).await
+        });
+        let seen = seen.await;
+        assert!(seen.len() < 5, "they took {} turns", seen.len());
     }
 
     #[tokio::test]
     async fn who_brings_many_frames_brings_them_one_connection_after_another() {
-        let seen = read_frames(5, 1000).await;
-        for pair in seen.windows(2).filter(|pair| pair[0].iter().all(|&read| read >= 128)) {
-            let came = pair[1].iter().zip(&pair[0]).filter(|(now, before)| now > before).count();
-            let most = pair[1].iter().zip(&pair[0]).map(|(now, before)| now - before).max();
-            assert!(came <= 2 && most <= Some(64), "others waited while {came} connections brought {most:?}: {pair:?}");
-        }
-        assert!(seen.len() > 5 * 872 / 64, "others had {} turns", seen.len());
-    }
-
-    #[tokio::test]
-    async fn who_brings_a_few_frames_does_not_wait_for_those_who_bring_many() {
-        let seen = read_frames(20, 128).await;
-        assert!(seen.len() < 5, "they took {} turns", seen.len());
+        let local = tokio::task::LocalSet::new();
+        let seen = local.run_until(async {
+            let mut crowd = Crowd::of(5).await;
+            crowd.becomes_known().await;
+            crowd.brings(&[0; 9].repeat(128)).await;
+            crowd.brings(&[0; 9].repeat(1000)).await
+        });
+        let seen = seen.await;
+        assert_one_after_another(&seen, 64);
+        assert!(seen.len() > 5 * 1000 / 64, "others had {} turns", seen.len());
     }
 
     #[tokio::test]

@@ -4,6 +4,9 @@
 //! would keep a worker at them for milliseconds at a time, while requests of others wait. So a connection may bring what a
 //! client does that has something to ask; beyond that it stands in line, however many do so. Where nobody else wants anything,
 //! its turn comes at once.
+//!
+//! Who has just come stands in line from its first frame on, and brings less at a time: thousands of connections a second that
+//! each bring what is free, and are gone, would never stand in line.
 
 use crate::proxy::slots::Slots;
 use std::cell::{Cell, RefCell};
@@ -15,6 +18,9 @@ use std::task::{Context, Poll, Waker};
 const FREE: usize = 128;
 /// What it brings when its turn comes.
 const TURN: usize = 64;
+/// What a connection brings at a turn that has not brought [`KNOWN`] yet: a request, with what a client says before its first.
+const TURN_OF_NEW: usize = 8;
+const KNOWN: usize = 512;
 
 /// The line of a worker.
 #[derive(Default)]
@@ -60,6 +66,8 @@ pub(super) struct Turn {
     turns: Rc<Turns>,
     slots: Rc<Slots>,
     place: Option<Rc<Place>>,
+    /// What it has to bring until it is known.
+    new: usize,
     left: usize,
     /// What it has brought in the tick that it was last looked at.
     brought: usize,
@@ -71,7 +79,7 @@ impl Turn {
     #[must_use]
     pub(super) fn new(turns: &Rc<Turns>, slots: &Rc<Slots>) -> Self {
         let (turns, tick) = (Rc::clone(turns), slots.tick());
-        Self { turns, slots: Rc::clone(slots), place: None, left: FREE, brought: 0, tick }
+        Self { turns, slots: Rc::clone(slots), place: None, new: KNOWN, left: 0, brought: 0, tick }
     }
 
     /// Ready with how much it may bring now.
@@ -82,12 +90,12 @@ impl Turn {
                 return Poll::Pending;
             }
             self.place = None;
-            self.left = TURN;
+            self.left = if self.new > 0 { TURN_OF_NEW } else { TURN };
         }
         let now = self.slots.tick();
         if now != self.tick {
             // Who brought too much stands in line for the next tick, too: else all of them came at once with each.
-            if self.brought <= FREE || now.wrapping_sub(self.tick) > 1 {
+            if self.new == 0 && (self.brought <= FREE || now.wrapping_sub(self.tick) > 1) {
                 self.left = FREE;
             }
             (self.tick, self.brought) = (now, 0);
@@ -105,5 +113,6 @@ impl Turn {
     pub(super) fn brings(&mut self, weight: usize) {
         self.left = self.left.saturating_sub(weight);
         self.brought = self.brought.saturating_add(weight);
+        self.new = self.new.saturating_sub(weight);
     }
 }
