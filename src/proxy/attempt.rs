@@ -227,6 +227,9 @@ impl<C: ClientSide> Attempt<'_, C> {
             // It may have answered before it closed.
             wait.send_failed = Some(failure);
         }
+        if self.client.is_behind() {
+            exchange.read_little(true);
+        }
         while let Poll::Ready(result) = exchange.poll_head(cx, worker, head) {
             if let Err(failure) = result {
                 return Poll::Ready(Err(wait.send_failed.take().unwrap_or(failure)));

@@ -49,6 +49,9 @@ pub(crate) trait ClientSide {
     /// As [`Self::poll_part`], without a copy. `None`: what comes next is to be had by that only.
     fn poll_pipe(&mut self, cx: &mut Context<'_>, worker: &Worker) -> Option<Poll<Result<Pipe, Failure>>>;
 
+    /// Whether much is kept already that this client does not take.
+    fn is_behind(&self) -> bool;
+
     /// Passes an interim answer (1xx) on, where the protocol can.
     fn interim(&mut self, head: &ResponseHead);
 

@@ -310,7 +310,7 @@ impl Buffers {
     /// Counts bytes that lie elsewhere among the lent ones, while [`Window::fill`] says so.
     #[must_use]
     pub(crate) fn window(&self, size: usize) -> Window {
-        Window { size, filled: Cell::new(false), lent: Rc::clone(&self.lent) }
+        Window::of(&self.lent, size)
     }
 
     /// Moves what a small buffer holds to the front of one that has room for any head.
@@ -328,7 +328,7 @@ impl Buffers {
             return None;
         }
         let windows = [&self.lent, &self.heads_begun].map(|counter| {
-            let window = Window { size, filled: Cell::new(false), lent: Rc::clone(counter) };
+            let window = Window::of(counter, size);
             window.fill(true);
             window
         });
@@ -405,9 +405,19 @@ impl Buffers {
         stream: &mut S,
     ) -> Poll<io::Result<Option<Buffer>>> {
         if self.are_short() {
-            return self.poll_take_of(&self.small, SMALL_READ, cx, stream);
+            return self.poll_try_take_little(cx, stream);
         }
         self.poll_try_take(cx, stream)
+    }
+
+    /// As [`Self::poll_try_take`], a little at once.
+    #[inline]
+    pub(crate) fn poll_try_take_little<S: AsyncRead + Unpin>(
+        &self,
+        cx: &mut Context<'_>,
+        stream: &mut S,
+    ) -> Poll<io::Result<Option<Buffer>>> {
+        self.poll_take_of(&self.small, SMALL_READ, cx, stream)
     }
 
     /// As [`Self::poll_try_take_fairly`], where an error is the same as the end of the stream. What is there is taken at once
@@ -448,6 +458,12 @@ pub(crate) struct Window {
 }
 
 impl Window {
+    /// Of so many bytes, which this counts.
+    #[must_use]
+    pub(crate) fn of(counter: &Rc<Cell<usize>>, size: usize) -> Self {
+        Self { size, filled: Cell::new(false), lent: Rc::clone(counter) }
+    }
+
     /// Whether it may hold anything.
     pub(crate) fn fill(&self, filled: bool) {
         let lent = self.lent.get();

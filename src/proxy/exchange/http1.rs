@@ -66,6 +66,8 @@ pub(crate) struct Http1Exchange {
     in_pieces: bool,
     reading: Reading,
     reusable: bool,
+    /// The answer is read a little at once.
+    little: bool,
     /// The target said that nothing more comes, before it had answered anything.
     ended: bool,
 }
@@ -99,6 +101,7 @@ impl Http1Exchange {
             in_pieces: false,
             reading: Reading::Head,
             reusable: false,
+            little: false,
             ended: false,
         }
     }
@@ -127,6 +130,11 @@ impl Http1Exchange {
     /// Whether the request waits for more of the client's body, rather than for the target to take it.
     pub(super) fn waits_for_client(&self) -> bool {
         !self.uploaded && !self.has_part() && self.out_at >= self.out.len()
+    }
+
+    #[inline]
+    pub(super) fn read_little(&mut self, little: bool) {
+        self.little = little;
     }
 
     pub(super) fn is_reused(&self) -> bool {
@@ -305,7 +313,7 @@ impl Http1Exchange {
         loop {
             let Some(buffer) = self.input.as_mut().filter(|buffer| !buffer.is_empty()) else {
                 self.recycle_input(worker);
-                match ready!(worker.buffers.poll_try_take_fairly(cx, &mut self.connection.stream)) {
+                match ready!(self.poll_input(cx, worker)) {
                     Ok(Some(buffer)) => self.input = Some(buffer),
                     end => {
                         // Over TLS a FIN without a word before it is an error.
@@ -452,11 +460,20 @@ impl Http1Exchange {
             }
             worker.buffers.put(buffer);
         }
-        if long {
+        if long && !self.little {
             worker.buffers.poll_take_long(cx, &mut self.connection.stream).map(Ok)
         } else {
-            worker.buffers.poll_try_take_fairly(cx, &mut self.connection.stream).map_err(|_| Failure::AnswerCut)
+            self.poll_input(cx, worker).map_err(|_| Failure::AnswerCut)
         }
+    }
+
+    /// Reads what is there, as much of it as may be kept. `None`: the end of the stream.
+    #[inline]
+    fn poll_input(&mut self, cx: &mut Context<'_>, worker: &Worker) -> Poll<std::io::Result<Option<Buffer>>> {
+        if self.little {
+            return worker.buffers.poll_try_take_little(cx, &mut self.connection.stream);
+        }
+        worker.buffers.poll_try_take_fairly(cx, &mut self.connection.stream)
     }
 
     fn recycle_input(&mut self, worker: &Worker) {

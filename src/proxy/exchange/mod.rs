@@ -80,6 +80,15 @@ impl Exchange {
         }
     }
 
+    /// Has the answer read a little at once from here on, or as much as there is: where much is kept for a client already that
+    /// it does not take. What comes over HTTP/2 is read by its connection, for all of its streams.
+    #[inline]
+    pub(crate) fn read_little(&mut self, little: bool) {
+        if let Self::Http1(exchange) = self {
+            exchange.read_little(little);
+        }
+    }
+
     /// Whether all of the request was sent.
     #[must_use]
     pub(crate) fn is_sent(&self) -> bool {

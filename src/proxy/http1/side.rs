@@ -150,6 +150,12 @@ impl ClientSide for Http1Side<'_> {
         }
     }
 
+    /// It has one answer at a time.
+    #[inline]
+    fn is_behind(&self) -> bool {
+        false
+    }
+
     fn may_pipe(&self) -> bool {
         matches!((&self.reading, &*self.stream), (Reading::Length(_), Stream::Plain(_)))
     }

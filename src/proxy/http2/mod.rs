@@ -240,7 +240,7 @@ async fn handle(
     let read = head::read(&parts, body.is_end_stream(), &limits, &mut request.head);
     drop(parts);
     request.head_read();
-    let mut side = Http2Side::new(worker, body, STREAM_WINDOW, answer);
+    let mut side = Http2Side::new(worker, counted.streams(), body, STREAM_WINDOW, answer);
     let routed = match read {
         Ok(()) => route::find(&mut request),
         Err(error) => Err(Failure::BadRequest(error)),

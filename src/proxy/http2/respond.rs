@@ -5,7 +5,7 @@ use super::piece::Piece;
 use super::side::Http2Side;
 use crate::connect::poll_room;
 use crate::proxy::attempt::{Answered, judge_answer};
-use crate::proxy::body::Part;
+use crate::proxy::body::{ClientSide, Part};
 use crate::proxy::buffer::Window;
 use crate::proxy::failure::Failure;
 use crate::proxy::passing::{Passing, Waits};
@@ -40,7 +40,7 @@ pub(super) async fn respond(
         request.detach();
     }
     let passing = Passing::new((&worker, slot), exchange, request, side, read_timeout);
-    let mut sending = Sending { passing, part: None, waiting: None, last: ended, stalled: false };
+    let mut sending = Sending { passing, part: None, waiting: None, last: ended, stalled: None };
     let sent = poll_fn(|cx| sending.poll(cx)).await;
     let request = &*sending.passing.request;
     judge_answer(request, in_flight.target(), request.record.status, sent.as_ref().err());
@@ -58,8 +58,8 @@ struct Sending<'a> {
     waiting: Option<Window>,
     /// Nothing follows it.
     last: bool,
-    /// The client's window did not let it through at once.
-    stalled: bool,
+    /// Where the client's window did not let it through at once: counts what it takes.
+    stalled: Option<Window>,
 }
 
 impl Sending<'_> {
@@ -75,6 +75,8 @@ impl Sending<'_> {
 
     /// Takes what is to be sent next.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        let behind = self.passing.side.is_behind();
+        self.passing.exchange.read_little(behind);
         match self.passing.poll_part(cx) {
             Poll::Ready(Ok(Some(Part::Trailers(lines)))) => {
                 self.last = true;
@@ -103,16 +105,20 @@ impl Sending<'_> {
             let stream = self.passing.side.stream()?;
             let Poll::Ready(room) = poll_room(stream, cx, length) else {
                 self.give_back();
-                self.stalled = true;
-                self.passing.stalls(self.kept());
+                if self.stalled.is_none() {
+                    let kept = self.kept();
+                    self.stalled = Some(self.passing.side.keeps(kept));
+                    self.passing.stalls(kept);
+                }
                 self.passing.pump(cx);
                 return self.passing.wait(cx, Waits::ForClient).map(Err);
             };
             let room = room.map_err(|_| Failure::ClientGone)?;
             let piece = self.take(room);
+            self.passing.side.takes(room);
             let end = self.last && self.part.is_none();
             self.passing.side.stream()?.send_data(piece, end).map_err(|_| Failure::ClientGone)?;
-            if self.part.is_none() && std::mem::take(&mut self.stalled) {
+            if self.part.is_none() && self.stalled.take().is_some() {
                 self.passing.flows();
             }
             self.passing.went_on();

@@ -2,6 +2,7 @@
 
 use super::head;
 use super::piece::Piece;
+use super::streams::Streams;
 use crate::proxy::body::{ClientSide, Part};
 use crate::proxy::buffer::Window;
 use crate::proxy::failure::Failure;
@@ -13,6 +14,7 @@ use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Response, StatusCode};
 use plimsoll_core::protocol::ResponseHead;
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
 /// Bytes of interim answers that a request may be given, about. They know no window, and so nothing else bounds them.
@@ -25,6 +27,8 @@ pub(super) struct Http2Side {
     answer: SendResponse<Piece>,
     /// Once the answer has begun.
     stream: Option<SendStream<Piece>>,
+    /// Of its connection.
+    streams: Rc<Streams>,
     interim_left: usize,
     /// A target's `100 Continue` was passed on.
     continued: bool,
@@ -33,11 +37,30 @@ pub(super) struct Http2Side {
 impl Http2Side {
     /// The request's body, with as much of it as the client may have sent unasked; the way of the answer.
     #[must_use]
-    pub(super) fn new(worker: &Worker, body: RecvStream, window: u32, answer: SendResponse<Piece>) -> Self {
+    pub(super) fn new(
+        worker: &Worker,
+        streams: &Rc<Streams>,
+        body: RecvStream,
+        window: u32,
+        answer: SendResponse<Piece>,
+    ) -> Self {
+        let streams = Rc::clone(streams);
         let window = worker.buffers.window(window as usize);
         let body = (!body.is_end_stream()).then_some(body);
         window.fill(body.is_some());
-        Self { body, window, answer, stream: None, interim_left: INTERIM_MAX, continued: false }
+        Self { body, window, answer, stream: None, streams, interim_left: INTERIM_MAX, continued: false }
+    }
+
+    /// Counts bytes of memory of the answer that are kept until the client takes what is in them.
+    #[must_use]
+    pub(super) fn keeps(&self, bytes: usize) -> Window {
+        self.streams.keep(bytes)
+    }
+
+    /// The client's window let so many bytes of the answer through.
+    #[inline]
+    pub(super) fn takes(&self, bytes: usize) {
+        self.streams.took(bytes);
     }
 
     /// Whether the client has reset the stream, as far as its frames were read.
@@ -123,6 +146,10 @@ impl ClientSide for Http2Side {
             self.window.fill(false);
             return Poll::Ready(Ok(trailers.map(|map| Part::Trailers(trailers::from_map(Some(&map))))));
         }
+    }
+
+    fn is_behind(&self) -> bool {
+        self.streams.are_behind()
     }
 
     fn may_pipe(&self) -> bool {

@@ -1,5 +1,6 @@
 //! What is counted of a connection's streams.
 
+use crate::proxy::buffer::Window;
 use crate::proxy::worker::Worker;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -14,6 +15,12 @@ const SPAN: u32 = 100;
 /// Ticks: who gives up later had waited, and has a reason.
 const GIVEN_UP_AT_ONCE: u32 = 10;
 
+/// Bytes of answers that are kept for a connection beyond what its client has taken, past which answers are read a little at
+/// once. Whoever opens no window could have as much read as `max_concurrent_streams` times one read takes: fresh memory of that
+/// size costs the kernel more than all else of those requests costs us. Who takes what it asks for has much under way, and
+/// small reads would double what its answers cost.
+const KEPT_MAX: usize = 256 << 10;
+
 /// Streams of a connection whose tasks run.
 pub(super) struct Streams {
     open: Cell<usize>,
@@ -24,14 +31,18 @@ pub(super) struct Streams {
     since: Cell<u32>,
     asked: Cell<u32>,
     given_up: Cell<u32>,
+    /// Bytes of memory that answers take which wait for the client's windows.
+    kept: Rc<Cell<usize>>,
+    /// Bytes that the client's windows have let through.
+    taken: Cell<usize>,
 }
 
 impl Streams {
     /// None yet, at this tick.
     #[must_use]
     pub(super) fn new(now: u32) -> Rc<Self> {
-        let (asked, given_up) = Default::default();
-        Rc::new(Self { open: Cell::new(0), last: Cell::new(now), since: Cell::new(now), asked, given_up })
+        let (open, asked, given_up, kept, taken) = Default::default();
+        Rc::new(Self { open, last: Cell::new(now), since: Cell::new(now), asked, given_up, kept, taken })
     }
 
     /// Whether any is under way.
@@ -44,6 +55,27 @@ impl Streams {
     #[must_use]
     pub(super) fn last_tick(&self) -> u32 {
         self.last.get()
+    }
+
+    /// Counts bytes that an answer keeps from now on.
+    #[must_use]
+    pub(super) fn keep(&self, bytes: usize) -> Window {
+        let kept = Window::of(&self.kept, bytes);
+        kept.fill(true);
+        kept
+    }
+
+    /// So many bytes of answers were sent.
+    #[inline]
+    pub(super) fn took(&self, bytes: usize) {
+        self.taken.set(self.taken.get().saturating_add(bytes));
+    }
+
+    /// Whether the client leaves much of what it asked for untaken.
+    #[inline]
+    #[must_use]
+    pub(super) fn are_behind(&self) -> bool {
+        self.kept.get() > self.taken.get().saturating_add(KEPT_MAX)
     }
 
     /// Another one is asked for: whether the client gives up most of them.
@@ -76,6 +108,12 @@ impl Counted {
         streams.open.set(streams.open.get() + 1);
         streams.last.set(began);
         Self { streams: Rc::clone(streams), worker: Rc::clone(worker), began }
+    }
+
+    /// All of its connection.
+    #[must_use]
+    pub(super) fn streams(&self) -> &Rc<Streams> {
+        &self.streams
     }
 
     /// Its client gave it up before it was answered.
@@ -118,6 +156,21 @@ mod tests {
         assert_eq!(ended_after(100, 1000), Some(GIVEN_UP_MAX + 2));
         assert_eq!(ended_after(3, 1000), Some(GIVEN_UP_MAX + 2));
         assert_eq!(ended_after(2, 100_000), None, "twenty a second");
+    }
+
+    #[test]
+    fn who_has_taken_much_may_leave_as_much_and_who_takes_nothing_may_not() {
+        let streams = Streams::new(1);
+        let kept: Vec<_> = (0..4).map(|_| streams.keep(64 << 10)).collect();
+        assert!(!streams.are_behind());
+        let more = streams.keep(64 << 10);
+        assert!(streams.are_behind());
+        streams.took(64 << 10);
+        assert!(!streams.are_behind());
+        let most = streams.keep(1);
+        assert!(streams.are_behind());
+        drop((kept, more, most));
+        assert!(!streams.are_behind());
     }
 
     #[test]

@@ -306,6 +306,30 @@ async fn short_answers_that_wait_for_a_window_count_as_buffered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn little_is_read_of_long_answers_for_a_client_that_opens_no_window() {
+    const LENGTH: usize = 64 << 10;
+    let target = serve(|mut stream| {
+        read_until(&mut stream, "\r\n\r\n");
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\nConnection: close\r\n\r\n");
+        // What is not read of it may be cut when the test is over.
+        drop(stream.write_all(&[head.into_bytes(), vec![b'x'; LENGTH]].concat()));
+    });
+    // Two workers: each may hold 1.5 MiB, which 24 such answers would go past.
+    let limits = Limits { buffered_bytes: 3 << 20, ..Limits::default() };
+    let fixture = Fixture::new(Options { targets: vec![target], limits, ..Options::default() });
+    let mut builder = client::Builder::new();
+    builder.initial_window_size(0);
+    let (mut sender, _ended) = client(fixture.address, &builder).await;
+    let mut waiting = Vec::new();
+    for _ in 0..100 {
+        let (answer, _) = sender.send_request(get(), true).unwrap();
+        let answer = answer.await.unwrap();
+        assert_eq!(answer.status(), 200, "{} wait", waiting.len());
+        waiting.push(answer);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_idle_connection_is_told_that_it_ends_and_one_with_a_stream_is_not_idle() {
     let slow = serve(|mut stream| {
         read_until(&mut stream, "\r\n\r\n");
