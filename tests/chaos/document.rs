@@ -24,6 +24,7 @@ pub(crate) struct Document {
     pub(crate) replicas: u8,
     /// Replicas of another release replace those of the last.
     pub(crate) release: u32,
+    /// And what is written besides.
     pub(crate) algorithm: u8,
     pub(crate) timeout_s: u8,
     /// Whether there is one more listener.
@@ -41,6 +42,15 @@ pub(crate) struct Document {
 }
 
 const ALGORITHMS: [&str; 3] = ["round-robin", "least-connections", "power-of-two"];
+/// What an operator may write besides, and nobody may lose a request for.
+const GUARDS: [&str; 6] = [
+    "",
+    "  slow_start: 3s\n",
+    "  max_concurrency: 64\n  queue: {timeout: 15s}\n",
+    "  retry_budget: {ratio: 1, min_per_second: 1000}\n",
+    "  hedging: {after: 100ms, max_ratio: 0.5}\n",
+    "  outlier: {consecutive_errors: 3, ejection: 1s, max_ejected: 0.5}\n",
+];
 
 impl Document {
     /// As the file has it.
@@ -96,14 +106,16 @@ impl Document {
             Source::Containers { found_by, .. } => format!("docker: {{{found_by}}}"),
         };
         let timeout_ms = u32::from(self.timeout_s) * 1000;
-        let algorithm = ALGORITHMS[usize::from(self.algorithm) % ALGORITHMS.len()];
+        let algorithm = usize::from(self.algorithm);
+        let (algorithm, guards) = (algorithm % ALGORITHMS.len(), algorithm / ALGORITHMS.len());
+        let (algorithm, guards) = (ALGORITHMS[algorithm], GUARDS[guards % GUARDS.len()]);
         format!(
             "services:\n- name: web\n  host: web\n  read_timeout: {timeout_ms}\n  write_timeout: {timeout_ms}\n  routes:\n{routes}\
              - name: calls\n  host: web\n  protocol: grpc\n  read_timeout: {timeout_ms}\n  write_timeout: {timeout_ms}\n  \
              routes:\n  - {{name: calls, hosts: [{HOST}], paths: [{ECHO}, {COUNT}], protocols: [grpc, grpcs]}}\n\
              - name: noise\n  url: \"http://127.0.0.1:{noise}\"\n  routes:\n  - {{name: noise, hosts: [{noisy}]}}\n\
              - name: {NAMED}\n  host: {NAMED}\n  routes:\n  - {{name: {NAMED}, hosts: [{NAME}]}}\n\
-             upstreams:\n- name: web\n  algorithm: {algorithm}\n  discover: {{{discover}}}\n\
+             upstreams:\n- name: web\n  algorithm: {algorithm}\n  discover: {{{discover}}}\n{guards}\
              - {{name: {NAMED}, targets: [{{target: \"{named}\"}}]}}\n\
              certificates:\n- cert: |\n{certificate}  key: |\n{key}  snis: [{{name: {HOST}}}]\n",
             noise = self.noise,

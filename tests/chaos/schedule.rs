@@ -190,7 +190,7 @@ pub(crate) enum Act {
     Nobody { pause_ms: u64 },
     /// Every replica is replaced by another.
     Recreate,
-    /// The document changes: another algorithm, other timeouts, listeners and routes that come and go.
+    /// The document changes: another algorithm, other guards and timeouts, listeners and routes that come and go.
     Reload { algorithm: u8, timeout_s: u8, listener: bool, routes: u8 },
     /// A document with a mistake, of several kinds: it changes nothing.
     Broken { kind: u8 },
