@@ -167,7 +167,7 @@ fn an_answer_that_breaks_everywhere_is_given_up_after_the_services_retries() {
 
 #[test]
 fn an_answer_that_breaks_after_its_head_is_a_failure_for_passive_checks_and_a_whole_one_is_none() {
-    let cut = |length: usize| format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\nhi");
+    let cut = |length: usize| format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\nhi");
     let passive = CheckRules { tcp_failures: 3, ..CheckRules::default() };
     let check = |answer: String, asked: usize, healthy: bool| {
         let target = serve(move |mut stream| {
