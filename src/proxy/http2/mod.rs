@@ -245,15 +245,15 @@ async fn handle(
         Ok(()) => route::find(&mut request),
         Err(error) => Err(Failure::BadRequest(error)),
     };
-    match routed {
-        // What was taken back in the same breath reaches no target: a flood of such requests costs none of them anything.
-        Ok(()) if side.is_reset() => {
-            counted.given_up();
-            return refuse(request, Failure::ClientGone, &mut side);
-        }
-        Ok(()) => request.enter_upstream(),
-        Err(failure) => return refuse(request, failure, &mut side),
+    if let Err(failure) = routed {
+        return refuse(request, failure, &mut side);
     }
+    // What was taken back in the same breath reaches no target: a flood of such requests costs none of them anything.
+    if side.is_reset() || side.turn(worker).await.is_err() {
+        counted.given_up();
+        return refuse(request, Failure::ClientGone, &mut side);
+    }
+    request.enter_upstream();
     let answered = match attempts(&mut request, &mut side, &slot, &mut Tries::default()).await {
         Ok(answered) => answered,
         Err(failure) => {

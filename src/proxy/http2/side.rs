@@ -14,6 +14,7 @@ use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Response, StatusCode};
 use plimsoll_core::protocol::ResponseHead;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
@@ -67,6 +68,25 @@ impl Http2Side {
     #[must_use]
     pub(super) fn is_reset(&mut self) -> bool {
         self.answer.poll_reset(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    /// Waits until the request may begin, where the client leaves much untaken of what it asked for before.
+    ///
+    /// # Errors
+    /// The client has gone.
+    pub(super) async fn turn(&mut self, worker: &Worker) -> Result<(), Failure> {
+        if !self.streams.are_behind() {
+            return Ok(());
+        }
+        let streams = Rc::clone(&self.streams);
+        let mut turn = Box::pin(async move { streams.turn().await });
+        poll_fn(|cx| {
+            if self.poll_gone(cx, worker).is_ready() {
+                return Poll::Ready(Err(Failure::ClientGone));
+            }
+            turn.as_mut().poll(cx).map(Ok)
+        })
+        .await
     }
 
     /// Begins the answer, or gives all of it.

@@ -1,9 +1,12 @@
 //! What is counted of a connection's streams.
 
 use crate::proxy::buffer::Window;
+use crate::proxy::slots::TICK;
 use crate::proxy::worker::Worker;
 use std::cell::Cell;
 use std::rc::Rc;
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
 
 /// Requests that a client may give up as soon as they have begun within [`SPAN`], where it gives up more than it lets be
 /// answered: a connection may live for days, and many of its requests be given up by and by, for good reasons. Each costs
@@ -35,6 +38,8 @@ pub(super) struct Streams {
     kept: Rc<Cell<usize>>,
     /// Bytes that the client's windows have let through.
     taken: Cell<usize>,
+    /// Of whose turn it is to begin, where the client is behind.
+    line: Semaphore,
 }
 
 impl Streams {
@@ -42,7 +47,8 @@ impl Streams {
     #[must_use]
     pub(super) fn new(now: u32) -> Rc<Self> {
         let (open, asked, given_up, kept, taken) = Default::default();
-        Rc::new(Self { open, last: Cell::new(now), since: Cell::new(now), asked, given_up, kept, taken })
+        let (last, since, line) = (Cell::new(now), Cell::new(now), Semaphore::new(1));
+        Rc::new(Self { open, last, since, asked, given_up, kept, taken, line })
     }
 
     /// Whether any is under way.
@@ -76,6 +82,19 @@ impl Streams {
     #[must_use]
     pub(super) fn are_behind(&self) -> bool {
         self.kept.get() > self.taken.get().saturating_add(KEPT_MAX)
+    }
+
+    /// Ready when one that was asked for may begin: at once, or one after another with a tick between them while the client is
+    /// behind. Whatever it asks for then is kept as well.
+    pub(super) async fn turn(&self) {
+        if !self.are_behind() {
+            return;
+        }
+        // It is never closed.
+        let _first = self.line.acquire().await;
+        if self.are_behind() {
+            sleep(TICK).await;
+        }
     }
 
     /// Another one is asked for: whether the client gives up most of them.

@@ -305,28 +305,75 @@ async fn short_answers_that_wait_for_a_window_count_as_buffered() {
     assert_eq!(answer.await.unwrap().status(), 200);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn little_is_read_of_long_answers_for_a_client_that_opens_no_window() {
+/// A target of long answers, which counts what it is asked.
+fn long_answers(asked: &Arc<AtomicUsize>) -> SocketAddr {
     const LENGTH: usize = 64 << 10;
-    let target = serve(|mut stream| {
+    let asked = Arc::clone(asked);
+    serve(move |mut stream| {
         read_until(&mut stream, "\r\n\r\n");
+        asked.fetch_add(1, Ordering::Relaxed);
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\nConnection: close\r\n\r\n");
         // What is not read of it may be cut when the test is over.
         drop(stream.write_all(&[head.into_bytes(), vec![b'x'; LENGTH]].concat()));
-    });
-    // Two workers: each may hold 1.5 MiB, which 24 such answers would go past.
-    let limits = Limits { buffered_bytes: 3 << 20, ..Limits::default() };
-    let fixture = Fixture::new(Options { targets: vec![target], limits, ..Options::default() });
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn little_is_read_of_long_answers_for_a_client_that_opens_no_window() {
+    // Two workers: each may hold 1 MiB, which 16 such answers would go past.
+    let limits = Limits { buffered_bytes: 2 << 20, ..Limits::default() };
+    let targets = vec![long_answers(&Arc::default())];
+    let fixture = Fixture::new(Options { targets, limits, ..Options::default() });
     let mut builder = client::Builder::new();
     builder.initial_window_size(0);
     let (mut sender, _ended) = client(fixture.address, &builder).await;
     let mut waiting = Vec::new();
-    for _ in 0..100 {
+    for _ in 0..50 {
         let (answer, _) = sender.send_request(get(), true).unwrap();
         let answer = answer.await.unwrap();
         assert_eq!(answer.status(), 200, "{} wait", waiting.len());
         waiting.push(answer);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_of_a_client_that_takes_nothing_begin_one_after_another_until_it_takes_something() {
+    let asked = Arc::default();
+    let fixture = Fixture::new(Options { targets: vec![long_answers(&asked)], ..Options::default() });
+    let stream = TcpStream::connect(fixture.address).await.unwrap();
+    let mut builder = client::Builder::new();
+    builder.initial_window_size(0).initial_connection_window_size(16 << 20);
+    let (mut sender, mut connection) = builder.handshake::<_, Bytes>(stream).await.unwrap();
+    let (open, mut opened) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = &mut connection => return,
+            _ = &mut opened => {}
+        }
+        connection.set_initial_window_size(1 << 20).unwrap();
+        drop(connection.await);
+    });
+    let begin = Instant::now();
+    let mut answers = Vec::new();
+    for _ in 0..100 {
+        answers.push(sender.send_request(get(), true).unwrap().0);
+        // Long enough that what is asked for before is known to wait.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let waiting: Vec<_> = futures_util::future::join_all(answers.drain(..10)).await;
+    let (begun, waited) = (asked.load(Ordering::Relaxed), begin.elapsed());
+    let most = 10 + waited.as_millis() as usize / 100;
+    assert!(begun <= most && begun < 60, "{begun} have begun after {waited:?}");
+    let begin = Instant::now();
+    open.send(()).unwrap();
+    for answer in waiting {
+        assert_eq!(body(answer.unwrap()).await.unwrap().len(), 64 << 10);
+    }
+    for answer in answers {
+        assert_eq!(body(answer.await.unwrap()).await.unwrap().len(), 64 << 10);
+    }
+    let waited = begin.elapsed();
+    assert!(waited < Duration::from_secs(3), "all that is left came after {waited:?}, not at once");
 }
 
 #[tokio::test(flavor = "multi_thread")]
