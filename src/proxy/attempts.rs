@@ -79,9 +79,7 @@ pub(crate) async fn attempts<C: ClientSide>(
 ) -> Result<Answered, Failure> {
     let worker = Rc::clone(&request.worker);
     let Tries { tried, hold, repeats } = tries;
-    if request.record.attempts == 0 {
-        slot.arm_request(request.settings().timeouts.request);
-    } else {
+    if request.record.attempts > 0 {
         still_wanted(&worker, client, slot).await?;
     }
     let held = request.held();

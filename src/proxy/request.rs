@@ -164,7 +164,7 @@ impl Request {
     pub(crate) fn enter_upstream(&mut self) {
         if let Some(series) = self.service().map(|service| service.upstream_series.id()) {
             self.in_flight = true;
-            self.worker.telemetry.request_started(series, self.record.started);
+            self.worker.telemetry.request_started(series, self.record.asked);
         }
     }
 

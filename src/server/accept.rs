@@ -157,13 +157,14 @@ async fn accept_until_changed(place: &Place, listener: TcpListener) -> io::Resul
         tokio::select! {
             biased;
             () = naming.changed.notified() => {}
-            () = accept(place, &listener, port, &mut failing) => {}
+            () = accept(place, &listener, port, AT_ONCE, &mut failing) => {}
         }
     }
     if naming.released.get() {
         return listener.into_std().map(Some);
     }
-    drop(timeout(LINGER, accept(place, &listener, port, &mut failing)).await);
+    // What stands in its queue has little time.
+    drop(timeout(LINGER, accept(place, &listener, port, u32::MAX, &mut failing)).await);
     if naming.for_all.get() {
         // A process that this one took over from keeps it until its drain is over: clients would wait in its queue.
         SockRef::from(&listener).shutdown(Shutdown::Read)?;
@@ -171,18 +172,18 @@ async fn accept_until_changed(place: &Place, listener: TcpListener) -> io::Resul
     Ok(None)
 }
 
-/// Never ends.
-async fn accept(place: &Place, listener: &TcpListener, port: u16, failing: &mut bool) {
+/// Never ends. After so many `at_once`, all else that is ready has its turn.
+async fn accept(place: &Place, listener: &TcpListener, port: u16, at_once: u32, failing: &mut bool) {
     let mut accepted = 0_u32;
     loop {
-        if accepted == AT_ONCE {
+        if accepted == at_once {
             accepted = 0;
             tokio::task::yield_now().await;
         }
         match listener.accept().await {
             Ok((stream, peer)) => {
                 *failing = false;
-                accepted += 1;
+                accepted = accepted.wrapping_add(1);
                 if let Err(error) = place.take(stream, peer, port) {
                     tracing::debug!(listener = %place.naming.name(), %error, "a connection could not be used");
                 }

@@ -278,6 +278,7 @@ async fn one(
         Err(failure) => (failure, false),
         Ok(()) => {
             request.enter_upstream();
+            slot.arm_request(request.settings().timeouts.request);
             let mut tries = Tries::default();
             loop {
                 let answered = match attempts(request, &mut side, slot, &mut tries).await {

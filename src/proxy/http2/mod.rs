@@ -13,6 +13,7 @@ mod turns;
 use super::answer::Answer;
 use super::attempt::judge_answer;
 use super::attempts::{Tries, attempts};
+use super::body::ClientSide;
 use super::client::Client;
 use super::failure::Failure;
 use super::request::Request;
@@ -249,12 +250,22 @@ async fn handle(
         return refuse(request, failure, &mut side);
     }
     // What was taken back in the same breath reaches no target: a flood of such requests costs none of them anything.
-    if side.is_reset() || side.turn(worker).await.is_err() {
+    if side.is_reset() {
         counted.given_up();
         return refuse(request, Failure::ClientGone, &mut side);
     }
-    request.enter_upstream();
-    let answered = match attempts(&mut request, &mut side, &slot, &mut Tries::default()).await {
+    slot.arm_request(request.settings().timeouts.request);
+    // A trusted proxy's connection carries many clients'.
+    let waits = side.is_behind() && !client.trusted;
+    let waited = if waits { side.turn(&mut request, &slot).await } else { Ok(()) };
+    let answered = match waited {
+        Ok(()) => {
+            request.enter_upstream();
+            attempts(&mut request, &mut side, &slot, &mut Tries::default()).await
+        }
+        Err(failure) => Err(failure),
+    };
+    let answered = match answered {
         Ok(answered) => answered,
         Err(failure) => {
             if matches!(failure, Failure::ClientGone) {

@@ -105,11 +105,11 @@ impl Sending<'_> {
             let stream = self.passing.side.stream()?;
             let Poll::Ready(room) = poll_room(stream, cx, length) else {
                 self.give_back();
+                let kept = self.kept();
                 if self.stalled.is_none() {
-                    let kept = self.kept();
                     self.stalled = Some(self.passing.side.keeps(kept));
-                    self.passing.stalls(kept);
                 }
+                self.passing.stalls(kept);
                 self.passing.pump(cx);
                 return self.passing.wait(cx, Waits::ForClient).map(Err);
             };

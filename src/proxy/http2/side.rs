@@ -7,6 +7,8 @@ use crate::proxy::body::{ClientSide, Part};
 use crate::proxy::buffer::Window;
 use crate::proxy::failure::Failure;
 use crate::proxy::pipe::Pipe;
+use crate::proxy::request::Request;
+use crate::proxy::slots::{Interrupt, Slot};
 use crate::proxy::trailers;
 use crate::proxy::worker::Worker;
 use bytes::Bytes;
@@ -25,6 +27,8 @@ const INTERIM_MAX: usize = 16 << 10;
 pub(super) struct Http2Side {
     body: Option<RecvStream>,
     window: Window,
+    /// Came of the body before it was asked for.
+    early: Option<Bytes>,
     answer: SendResponse<Piece>,
     /// Once the answer has begun.
     stream: Option<SendStream<Piece>>,
@@ -49,7 +53,7 @@ impl Http2Side {
         let window = worker.buffers.window(window as usize);
         let body = (!body.is_end_stream()).then_some(body);
         window.fill(body.is_some());
-        Self { body, window, answer, stream: None, streams, interim_left: INTERIM_MAX, continued: false }
+        Self { body, window, early: None, answer, stream: None, streams, interim_left: INTERIM_MAX, continued: false }
     }
 
     /// Counts bytes of memory of the answer that are kept until the client takes what is in them.
@@ -73,20 +77,40 @@ impl Http2Side {
     /// Waits until the request may begin, where the client leaves much untaken of what it asked for before.
     ///
     /// # Errors
-    /// The client has gone.
-    pub(super) async fn turn(&mut self, worker: &Worker) -> Result<(), Failure> {
-        if !self.streams.are_behind() {
-            return Ok(());
-        }
+    /// The client has gone, or the request's time is over.
+    pub(super) async fn turn(&mut self, request: &mut Request, slot: &Slot) -> Result<(), Failure> {
+        let worker = Rc::clone(&request.worker);
+        let began = worker.now();
         let streams = Rc::clone(&self.streams);
         let mut turn = Box::pin(async move { streams.turn().await });
-        poll_fn(|cx| {
-            if self.poll_gone(cx, worker).is_ready() {
+        let result = poll_fn(|cx| {
+            if turn.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            if self.poll_gone(cx, &worker).is_ready() || self.poll_early(cx).is_err() {
                 return Poll::Ready(Err(Failure::ClientGone));
             }
-            turn.as_mut().poll(cx).map(Ok)
-        })
-        .await
+            match slot.poll(cx) {
+                Poll::Ready(Interrupt::RequestTimedOut) => Poll::Ready(Err(Failure::RequestTimeout)),
+                Poll::Ready(Interrupt::Drained) => Poll::Ready(Err(Failure::Drained)),
+                _ => Poll::Pending,
+            }
+        });
+        let result = result.await;
+        // What the target takes is counted from here.
+        request.record.asked = worker.now();
+        request.record.held_us += request.record.asked.micros_since(began);
+        result
+    }
+
+    /// Takes what comes of the body while nobody asks for it: only then is it known whether its window holds anything.
+    fn poll_early(&mut self, cx: &mut Context<'_>) -> Result<(), h2::Error> {
+        let (None, Some(body)) = (&self.early, &mut self.body) else { return Ok(()) };
+        if let Poll::Ready(Some(data)) = body.poll_data(cx) {
+            self.early = Some(data?);
+        }
+        self.window.fill(self.early.is_some());
+        Ok(())
     }
 
     /// Begins the answer, or gives all of it.
@@ -150,7 +174,7 @@ impl ClientSide for Http2Side {
     ) -> Poll<Result<Option<Part>, Failure>> {
         loop {
             let Some(body) = &mut self.body else { return Poll::Ready(Ok(None)) };
-            let data = body.poll_data(cx);
+            let data = self.early.take().map_or_else(|| body.poll_data(cx), |data| Poll::Ready(Some(Ok(data))));
             // What comes while this waits is taken as it comes.
             self.window.fill(data.is_ready());
             if let Some(data) = ready!(data) {

@@ -377,6 +377,60 @@ async fn requests_of_a_client_that_takes_nothing_begin_one_after_another_until_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn requests_on_a_trusted_proxys_connection_wait_for_nobody() {
+    let asked = Arc::default();
+    let trusted = vec!["127.0.0.0/8".parse().unwrap()];
+    let fixture = Fixture::new(Options { targets: vec![long_answers(&asked)], trusted, ..Options::default() });
+    let mut builder = client::Builder::new();
+    builder.initial_window_size(0);
+    let (mut sender, _ended) = client(fixture.address, &builder).await;
+    let begin = Instant::now();
+    for _ in 0..60 {
+        let (answer, _) = sender.send_request(get(), true).unwrap();
+        assert_eq!(answer.await.unwrap().status(), 200);
+    }
+    let waited = begin.elapsed();
+    assert!(waited < Duration::from_secs(3), "sixty begin within {waited:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_comes_while_its_request_waits_for_its_turn_arrives_whole() {
+    let target = serve(|mut stream| {
+        if read_until(&mut stream, "\r\n\r\n").starts_with("POST") {
+            let body = read_until(&mut stream, "the end");
+            let head = format!("HTTP/1.1 200 OK\r\nX-Body: {body}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            return stream.write_all(head.as_bytes()).unwrap();
+        }
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 65536\r\nConnection: close\r\n\r\n";
+        drop(stream.write_all(&[head.as_bytes(), &[b'x'; 64 << 10]].concat()));
+    });
+    let fixture = Fixture::new(Options { targets: vec![target], ..Options::default() });
+    let mut builder = client::Builder::new();
+    builder.initial_window_size(0);
+    let (mut sender, _ended) = client(fixture.address, &builder).await;
+    let mut waiting = Vec::new();
+    for _ in 0..6 {
+        let (answer, _) = sender.send_request(get(), true).unwrap();
+        waiting.push(answer.await.unwrap());
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let _before_it: Vec<_> = (0..5).map(|_| sender.send_request(get(), true).unwrap()).collect();
+    let request = Request::post("http://shop/").header("content-length", 24).body(()).unwrap();
+    let begin = Instant::now();
+    let (answer, mut body) = sender.send_request(request, false).unwrap();
+    for piece in ["what ", "comes until ", "the end"] {
+        body.send_data(piece.into(), piece == "the end").unwrap();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let answer = answer.await.unwrap();
+    assert!(begin.elapsed() > Duration::from_millis(500), "it did not wait");
+    assert_eq!(answer.headers()["x-body"], "what comes until the end");
+    // Which is nothing that its target took: 1.5 s and more in all.
+    let took = fixture.metric("plimsoll_http_upstream_duration_seconds_sum");
+    assert!(took < 1.0, "targets took {took} s");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_idle_connection_is_told_that_it_ends_and_one_with_a_stream_is_not_idle() {
     let slow = serve(|mut stream| {
         read_until(&mut stream, "\r\n\r\n");
