@@ -310,7 +310,7 @@ impl Buffers {
     /// Counts bytes that lie elsewhere among the lent ones, while [`Window::fill`] says so.
     #[must_use]
     pub(crate) fn window(&self, size: usize) -> Window {
-        Window::of(&self.lent, size)
+        Window { size, filled: Cell::new(false), lent: Rc::clone(&self.lent) }
     }
 
     /// Moves what a small buffer holds to the front of one that has room for any head.
@@ -327,11 +327,7 @@ impl Buffers {
         if self.are_used_up() || self.heads_begun.get() + size > self.share.get() / 4 {
             return None;
         }
-        let windows = [&self.lent, &self.heads_begun].map(|counter| {
-            let window = Window::of(counter, size);
-            window.fill(true);
-            window
-        });
+        let windows = [&self.lent, &self.heads_begun].map(|counter| Window::filled(counter, size));
         Some(windows)
     }
 
@@ -458,10 +454,12 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// Of so many bytes, which this counts.
+    /// Counts so many bytes from now on.
     #[must_use]
-    pub(crate) fn of(counter: &Rc<Cell<usize>>, size: usize) -> Self {
-        Self { size, filled: Cell::new(false), lent: Rc::clone(counter) }
+    pub(crate) fn filled(counter: &Rc<Cell<usize>>, size: usize) -> Self {
+        let window = Self { size, filled: Cell::new(false), lent: Rc::clone(counter) };
+        window.fill(true);
+        window
     }
 
     /// Whether it may hold anything.

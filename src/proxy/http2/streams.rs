@@ -19,7 +19,7 @@ const SPAN: u32 = 100;
 const GIVEN_UP_AT_ONCE: u32 = 10;
 
 /// Bytes of answers that are kept for a connection beyond what its client has taken, past which answers are read a little at
-/// once. Whoever opens no window could have as much read as `max_concurrent_streams` times one read takes: fresh memory of that
+/// once, and others begin one a tick. Whoever opens no window could have as much read as `max_concurrent_streams` times one read takes: fresh memory of that
 /// size costs the kernel more than all else of those requests costs us. Who takes what it asks for has much under way, and
 /// small reads would double what its answers cost.
 const KEPT_MAX: usize = 256 << 10;
@@ -66,9 +66,7 @@ impl Streams {
     /// Counts bytes that an answer keeps from now on.
     #[must_use]
     pub(super) fn keep(&self, bytes: usize) -> Window {
-        let kept = Window::of(&self.kept, bytes);
-        kept.fill(true);
-        kept
+        Window::filled(&self.kept, bytes)
     }
 
     /// So many bytes of answers were sent.
@@ -87,9 +85,6 @@ impl Streams {
     /// Ready when one that was asked for may begin: at once, or one after another with a tick between them while the client is
     /// behind. Whatever it asks for then is kept as well.
     pub(super) async fn turn(&self) {
-        if !self.are_behind() {
-            return;
-        }
         // It is never closed.
         let _first = self.line.acquire().await;
         if self.are_behind() {

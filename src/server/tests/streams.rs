@@ -27,6 +27,11 @@ pub(super) async fn client(address: SocketAddr, builder: &client::Builder) -> (S
     (sender, tokio::spawn(connection))
 }
 
+/// One that takes nothing of any answer's body.
+async fn client_without_a_window(address: SocketAddr) -> (SendRequest<Bytes>, Ended) {
+    client(address, client::Builder::new().initial_window_size(0)).await
+}
+
 pub(super) async fn body(response: Response<RecvStream>) -> Result<Vec<u8>, h2::Error> {
     let mut body = response.into_body();
     let mut all = Vec::new();
@@ -281,9 +286,7 @@ async fn short_answers_that_wait_for_a_window_count_as_buffered() {
     // Two workers: each may hold 150 KiB, which eleven such answers go past, though not one of them keeps a buffer.
     let limits = Limits { buffered_bytes: 300 << 10, ..Limits::default() };
     let fixture = Fixture::new(Options { targets: vec![target], limits, ..Options::default() });
-    let mut builder = client::Builder::new();
-    builder.initial_window_size(0);
-    let (mut sender, _ended) = client(fixture.address, &builder).await;
+    let (mut sender, _ended) = client_without_a_window(fixture.address).await;
     let mut waiting = Vec::new();
     let refused = async {
         for _ in 0..30 {
@@ -324,9 +327,7 @@ async fn little_is_read_of_long_answers_for_a_client_that_opens_no_window() {
     let limits = Limits { buffered_bytes: 2 << 20, ..Limits::default() };
     let targets = vec![long_answers(&Arc::default())];
     let fixture = Fixture::new(Options { targets, limits, ..Options::default() });
-    let mut builder = client::Builder::new();
-    builder.initial_window_size(0);
-    let (mut sender, _ended) = client(fixture.address, &builder).await;
+    let (mut sender, _ended) = client_without_a_window(fixture.address).await;
     let mut waiting = Vec::new();
     for _ in 0..50 {
         let (answer, _) = sender.send_request(get(), true).unwrap();
@@ -381,9 +382,7 @@ async fn requests_on_a_trusted_proxys_connection_wait_for_nobody() {
     let asked = Arc::default();
     let trusted = vec!["127.0.0.0/8".parse().unwrap()];
     let fixture = Fixture::new(Options { targets: vec![long_answers(&asked)], trusted, ..Options::default() });
-    let mut builder = client::Builder::new();
-    builder.initial_window_size(0);
-    let (mut sender, _ended) = client(fixture.address, &builder).await;
+    let (mut sender, _ended) = client_without_a_window(fixture.address).await;
     let begin = Instant::now();
     for _ in 0..60 {
         let (answer, _) = sender.send_request(get(), true).unwrap();
@@ -405,9 +404,7 @@ async fn a_body_that_comes_while_its_request_waits_for_its_turn_arrives_whole() 
         drop(stream.write_all(&[head.as_bytes(), &[b'x'; 64 << 10]].concat()));
     });
     let fixture = Fixture::new(Options { targets: vec![target], ..Options::default() });
-    let mut builder = client::Builder::new();
-    builder.initial_window_size(0);
-    let (mut sender, _ended) = client(fixture.address, &builder).await;
+    let (mut sender, _ended) = client_without_a_window(fixture.address).await;
     let mut waiting = Vec::new();
     for _ in 0..6 {
         let (answer, _) = sender.send_request(get(), true).unwrap();
