@@ -2,7 +2,7 @@
 //!
 //! In this order: sockets are bound, pools of upstreams that nobody uses yet are filled, the snapshot is swapped, pools
 //! that requests use are swapped (one that is newer than a request's snapshot makes it look at the present one), and only
-//! then what left is closed.
+//! then what left is marked and closed.
 
 use super::build::Built;
 use super::handle::Applied;
@@ -38,7 +38,7 @@ impl Reconciler {
         self.know_members(&built, now);
         for (planned, upstream) in built.plan.upstreams.iter().zip(&built.upstreams) {
             let Some(pool) = self.new_pool(planned, upstream, now) else { continue };
-            if upstream.pool().generation() == 0 {
+            if upstream.pool().is_placeholder() {
                 self.retired.pool(upstream.publish(pool));
             } else {
                 later.push((upstream, pool));
@@ -50,7 +50,11 @@ impl Reconciler {
         for (upstream, pool) in later {
             self.retired.pool(upstream.publish(pool));
         }
-        let closed = self.workshop.registry.lock().close_all_but(&built.plan, now);
+        let closed = {
+            let mut registry = self.workshop.registry.lock();
+            registry.let_go();
+            registry.close_all_but(&built.plan, now)
+        };
         for (id, pool) in closed {
             self.prober.remove(&id);
             self.retired.pool(pool);
@@ -88,6 +92,7 @@ impl Reconciler {
                 self.look_after(planned, upstream);
             }
         }
+        self.workshop.registry.lock().let_go();
         self.common.changes.send_modify(|count| *count += 1);
     }
 
@@ -112,7 +117,7 @@ impl Reconciler {
         let changed = upstream.take_changed();
         let present = upstream.pool();
         let same = || !present.has_outgrown(now) && pools::same(present.options(), &options);
-        if !changed && present.generation() > 0 && same() {
+        if !changed && !present.is_placeholder() && same() {
             return None;
         }
         Some(Arc::new(Pool::build(options, Some(&present), now)))

@@ -26,6 +26,8 @@ pub(super) struct Registry {
     signal: Arc<dyn Signal>,
     telemetry: Arc<Telemetry>,
     upstreams: FxHashMap<UpstreamId, Known>,
+    /// No longer planned, and still in the pools that are served.
+    leaving: Vec<Arc<Target>>,
 }
 
 struct Known {
@@ -58,7 +60,7 @@ pub(super) struct Marked {
 
 impl Registry {
     pub(super) fn new(signal: Arc<dyn Signal>, telemetry: Arc<Telemetry>) -> Self {
-        Self { signal, telemetry, upstreams: FxHashMap::default() }
+        Self { signal, telemetry, upstreams: FxHashMap::default(), leaving: Vec::new() }
     }
 
     /// The identities of a plan's upstreams, in its order. New ones are made.
@@ -81,7 +83,7 @@ impl Registry {
 
     /// The targets of a planned upstream. New ones are made, with what the plan says of them; what is said of those that are
     /// known is [`Self::mark`]'s alone, since a plan may be older than that. Those that are no longer planned begin to be
-    /// forgotten.
+    /// forgotten, and [`Self::let_go`] is to follow.
     pub(super) fn members(&mut self, planned: &PlannedUpstream, mode: DockerHealth, now: Moment) -> Vec<Member> {
         let telemetry = Arc::clone(&self.telemetry);
         let Some(known) = self.upstreams.get_mut(&planned.id) else { return Vec::new() };
@@ -89,15 +91,23 @@ impl Registry {
         for (id, target) in &mut known.targets {
             if target.left.is_none() && !wanted.contains(id) {
                 target.left = Some(now);
-                // Idle connections to it are closed. What is in flight finishes.
-                target.target.set(Cause::Draining);
+                self.leaving.push(Arc::clone(&target.target));
             }
         }
         let members = planned.members.iter().map(|member| {
-            let target = known.target(member, &planned.name, mode, &telemetry);
+            let (target, old) = known.target(member, &planned.name, mode, &telemetry);
+            self.leaving.extend(old);
             Member { target, weight: member.weight }
         });
         members.collect()
+    }
+
+    /// The pools that are served have others in place of those that are no longer planned. Idle connections to these are
+    /// closed; what is in flight finishes. Marked any earlier, a target that is its pool's last would leave a moment without.
+    pub(super) fn let_go(&mut self) {
+        for target in self.leaving.drain(..) {
+            target.set(Cause::Draining);
+        }
     }
 
     /// Sets and clears at once, before anything is planned anew, what a provider says of the targets that it feeds.
@@ -168,11 +178,11 @@ impl Registry {
                 continue;
             }
             known.left = Some(now);
+            pools.push((id.clone(), known.upstream.close()));
             for target in known.targets.values_mut().filter(|target| target.left.is_none()) {
                 target.left = Some(now);
                 target.target.set(Cause::Draining);
             }
-            pools.push((id.clone(), known.upstream.close()));
         }
         pools
     }
@@ -269,7 +279,14 @@ impl Known {
         }
     }
 
-    fn target(&mut self, member: &Planned, upstream: &str, mode: DockerHealth, telemetry: &Telemetry) -> Arc<Target> {
+    /// The target of a planned member; and where it is the same replica at another address, the one of before.
+    fn target(
+        &mut self,
+        member: &Planned,
+        upstream: &str,
+        mode: DockerHealth,
+        telemetry: &Telemetry,
+    ) -> (Arc<Target>, Option<Arc<Target>>) {
         let said = Said::of(member.phase, member.health, mode_of(&member.id, mode));
         if let Some(known) = self.targets.get_mut(&member.id)
             && known.target.address == member.address
@@ -278,7 +295,7 @@ impl Known {
             if known.left.take().is_some() && said.apply(&known.target).0 {
                 self.upstream.changed();
             }
-            return Arc::clone(&known.target);
+            return (Arc::clone(&known.target), None);
         }
         let fed = *member.id.provider != *WRITTEN;
         let initial = if fed { Causes::NONE.with(Cause::Starting) } else { Causes::NONE };
@@ -295,11 +312,8 @@ impl Known {
             told: None,
             _series: series,
         };
-        if let Some(old) = self.targets.insert(member.id.clone(), known) {
-            // The same replica at another address. What is in flight at the old one may yet finish.
-            old.target.set(Cause::Draining);
-        }
-        target
+        let old = self.targets.insert(member.id.clone(), known);
+        (target, old.map(|old| old.target))
     }
 }
 

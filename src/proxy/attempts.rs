@@ -179,7 +179,8 @@ fn ask<'a>(request: &Request, own: Option<&'a Arc<Service>>, tried: &Tried, agai
         Acquired::Got(in_flight) => Ok(Asked::Picked((service, in_flight, now))),
         Acquired::Tried { version } => Ok(Asked::Tried(service, version)),
         Acquired::Empty { hold: true } => Ok(Asked::Hold(service)),
-        Acquired::Full { .. } | Acquired::Empty { .. } if !again && newer(service.upstream.pool().generation()) => {
+        // Its snapshot was in place before the pool, and before an upstream that it does not have was closed.
+        Acquired::Full { .. } | Acquired::Empty { .. } if newer(service.upstream.pool().generation()) => {
             Ok(Asked::Newer)
         }
         Acquired::Full { queue: true } => Ok(Asked::Queue(service)),

@@ -3,13 +3,10 @@
 use super::body::ClientSide;
 use super::failure::Failure;
 use super::request::Request;
-use super::slots::{Interrupt, Slot};
-use super::wait::{Waits, wait};
+use super::slots::Slot;
+use super::wait::{Waits, until, wait};
 use plimsoll_core::model::Moment;
 use plimsoll_core::upstream::{Shed, Upstream, WaitOver, Waiter};
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -31,7 +28,8 @@ impl Hold {
         }
     }
 
-    /// Holds the request until a target may be had, its time is over, or the client leaves.
+    /// Holds the request until a target may be had, or the upstream was removed: then ask anew. Or until its time is over, or
+    /// the client leaves.
     ///
     /// # Errors
     /// Why it is held no longer, or was not at all.
@@ -43,12 +41,14 @@ impl Hold {
         slot: &Slot,
     ) -> Result<(), Failure> {
         let worker = &request.worker;
-        let timeout = upstream.pool().options().hold.map(|hold| hold.timeout).ok_or(Failure::NoTarget)?;
-        let deadline = *self.deadline.get_or_insert_with(|| worker.now() + timeout);
-        let mut waiter = upstream.wait(request.held_bytes(), worker.index, deadline).map_err(|shed| match shed {
-            Shed::Off | Shed::Closed => Failure::NoTarget,
-            _ => Failure::HoldFull,
-        })?;
+        // Where it is gone, or does not hold any more, asking anew says what is to be done.
+        let Some(limits) = upstream.pool().options().hold else { return Ok(()) };
+        let deadline = *self.deadline.get_or_insert_with(|| worker.now() + limits.timeout);
+        let mut waiter = match upstream.wait(request.held_bytes(), worker.index, deadline) {
+            Ok(waiter) => waiter,
+            Err(Shed::Off | Shed::Closed) => return Ok(()),
+            Err(Shed::Requests | Shed::Bytes) => return Err(Failure::HoldFull),
+        };
         self.waiter = None;
         let result = wait(request, client, slot, &mut waiter, (deadline, Failure::HoldTimedOut)).await;
         self.waiter = Some(waiter);
@@ -61,9 +61,8 @@ impl Waits for Waiter {
 
     fn poll(&mut self, cx: &Context<'_>, now: Moment) -> Poll<Result<(), Failure>> {
         self.poll_ready(cx, now).map(|over| match over {
-            WaitOver::Try => Ok(()),
+            WaitOver::Try | WaitOver::Closed => Ok(()),
             WaitOver::TimedOut => Err(Failure::HoldTimedOut),
-            WaitOver::Closed => Err(Failure::NoTarget),
         })
     }
 }
@@ -82,22 +81,6 @@ pub(crate) async fn next_change<C: ClientSide>(
     client: &mut C,
     slot: &Slot,
 ) -> Result<(), Failure> {
-    let worker = Rc::clone(&request.worker);
-    let began = worker.now();
-    let mut change = pin!(tokio::time::timeout(TRIED_ALL_PAUSE, upstream.next_change(version)));
-    let result = poll_fn(|cx| {
-        if change.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Ok(()));
-        }
-        if client.poll_gone(cx, &worker).is_ready() {
-            return Poll::Ready(Err(Failure::ClientGone));
-        }
-        match slot.poll(cx) {
-            Poll::Ready(Interrupt::RequestTimedOut) => Poll::Ready(Err(Failure::RequestTimeout)),
-            _ => Poll::Pending,
-        }
-    })
-    .await;
-    request.record.held_us += worker.now().micros_since(began);
-    result
+    let change = tokio::time::timeout(TRIED_ALL_PAUSE, upstream.next_change(version));
+    until(change, request, client, slot).await
 }

@@ -20,7 +20,7 @@ pub(crate) struct Queue {
 
 impl Queue {
     /// Waits for a slot of a target until its time is over or the client leaves; `None`: ask anew, since all targets are out
-    /// by now.
+    /// by now, or the upstream was removed.
     ///
     /// # Errors
     /// Why it waits no longer, or did not at all.
@@ -33,13 +33,16 @@ impl Queue {
         slot: &Slot,
     ) -> Result<Option<InFlight>, Failure> {
         let now = request.worker.now();
-        let timeout = upstream.pool().options().queue.map(|queue| queue.timeout).ok_or(Failure::QueueFull)?;
-        let deadline = *self.deadline.get_or_insert(now + timeout);
-        let waiter = upstream.wait_for_slot(tried, request.held_bytes(), (now, deadline));
-        let mut waiter = waiter.map_err(|shed| match shed {
-            Shed::Closed => Failure::NoTarget,
-            Shed::Requests | Shed::Bytes | Shed::Off => Failure::QueueFull,
-        })?;
+        let limits = match &**upstream.pool() {
+            pool if pool.is_placeholder() => return Ok(None),
+            pool => pool.options().queue.ok_or(Failure::QueueFull)?,
+        };
+        let deadline = *self.deadline.get_or_insert(now + limits.timeout);
+        let mut waiter = match upstream.wait_for_slot(tried, request.held_bytes(), (now, deadline)) {
+            Ok(waiter) => waiter,
+            Err(Shed::Closed) => return Ok(None),
+            Err(Shed::Requests | Shed::Bytes | Shed::Off) => return Err(Failure::QueueFull),
+        };
         wait(request, client, slot, &mut waiter, (deadline, Failure::QueueTimedOut)).await
     }
 }
@@ -50,9 +53,8 @@ impl Waits for SlotWaiter {
     fn poll(&mut self, cx: &Context<'_>, now: Moment) -> Poll<Result<Option<InFlight>, Failure>> {
         self.poll_slot(cx, now).map(|over| match over {
             SlotOver::Slot(in_flight) => Ok(Some(in_flight)),
-            SlotOver::Again => Ok(None),
+            SlotOver::Again | SlotOver::Closed => Ok(None),
             SlotOver::TimedOut => Err(Failure::QueueTimedOut),
-            SlotOver::Closed => Err(Failure::NoTarget),
         })
     }
 

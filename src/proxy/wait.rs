@@ -1,11 +1,12 @@
-//! The one way in which a request waits for a target: until its turn comes, its time is over, or its client leaves.
+//! How a request waits before it is sent: until its turn comes, its time is over, or its client leaves.
 
 use super::body::ClientSide;
 use super::failure::Failure;
 use super::request::Request;
 use super::slots::{Interrupt, Slot};
 use plimsoll_core::model::Moment;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -63,6 +64,37 @@ pub(super) async fn wait<C: ClientSide, W: Waits>(
     })
     .await;
     slot.disarm();
+    request.record.held_us += worker.now().micros_since(began);
+    result
+}
+
+/// Waits until something is `over` that ends by itself.
+///
+/// # Errors
+/// The client left, or the request's time is over.
+pub(super) async fn until<C: ClientSide>(
+    over: impl Future,
+    request: &mut Request,
+    client: &mut C,
+    slot: &Slot,
+) -> Result<(), Failure> {
+    let worker = Rc::clone(&request.worker);
+    let began = worker.now();
+    let mut over = pin!(over);
+    let result = poll_fn(|cx| {
+        if over.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        if client.poll_gone(cx, &worker).is_ready() {
+            return Poll::Ready(Err(Failure::ClientGone));
+        }
+        match slot.poll(cx) {
+            Poll::Ready(Interrupt::RequestTimedOut) => Poll::Ready(Err(Failure::RequestTimeout)),
+            Poll::Ready(Interrupt::Drained) => Poll::Ready(Err(Failure::Drained)),
+            _ => Poll::Pending,
+        }
+    })
+    .await;
     request.record.held_us += worker.now().micros_since(began);
     result
 }

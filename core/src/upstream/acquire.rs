@@ -4,6 +4,7 @@ use super::ticks::{moment, ticks};
 use super::waiting::Took;
 use super::{Ask, InFlight, Pick, Pool, Upstream, WorkerRng};
 use crate::model::Moment;
+use std::sync::Arc;
 
 /// Slots that may be lost to other workers, or to marks, before a pick is given up: each loss means that the next pick sees
 /// what happened, so this is never reached but in a storm.
@@ -40,18 +41,29 @@ impl Upstream {
     /// Targets already tried are avoided, not excluded: where no other is left, a pool that nobody feeds gives them again,
     /// and one that is fed is given the time to change.
     pub fn acquire(&self, ask: &Ask<'_>, rng: &mut WorkerRng) -> Acquired {
-        let version = self.changes().version();
-        let pool = self.pool();
+        loop {
+            let version = self.changes().version();
+            let pool = self.pool();
+            let acquired = self.acquire_from(&pool, version, ask, rng);
+            // What leaves is marked once its pool is replaced: the next one may have others.
+            if !matches!(acquired, Acquired::Empty { .. }) || Arc::ptr_eq(&pool, &self.pool()) {
+                return acquired;
+            }
+        }
+    }
+
+    #[inline]
+    fn acquire_from(&self, pool: &Pool, version: u64, ask: &Ask<'_>, rng: &mut WorkerRng) -> Acquired {
         let limited = pool.options().max_concurrency.is_some();
         if limited && self.queued() > 0 {
             return Acquired::Full { queue: true };
         }
-        let taken = match take(&pool, ask, rng) {
-            Err(out) if !ask.tried.is_empty() && out.leaves_tried_ones(&pool) && pool.pickable_now() > 0 => {
+        let taken = match take(pool, ask, rng) {
+            Err(out) if !ask.tried.is_empty() && out.leaves_tried_ones(pool) && pool.pickable_now() > 0 => {
                 if pool.options().fed {
                     return Acquired::Tried { version };
                 }
-                take(&pool, &Ask { tried: &[], ..*ask }, rng)
+                take(pool, &Ask { tried: &[], ..*ask }, rng)
             }
             taken => taken,
         };
@@ -61,7 +73,7 @@ impl Upstream {
                 Acquired::Tried { version }
             }
             Ok(inflight) if limited => Acquired::Got(inflight.passed_on_by(self.me())),
-            taken => self.said(&pool, taken, ask.now),
+            taken => self.said(pool, taken, ask.now),
         }
     }
 

@@ -1,5 +1,6 @@
 //! An upstream: what pools come and go under.
 
+use super::pool::{NO_GENERATION, REMOVED};
 use super::sync::{Ordering, fence};
 use super::ticks::{NEVER, Ticks, ticks};
 use super::waiting::{Changes, InLineFor, NextChange, Shed, SlotWaiter, Waiter, Waiters};
@@ -60,7 +61,7 @@ impl Upstream {
             idle_limit: Arc::default(),
             retry_budget: RetryBudget::new(),
             hedging: Hedging::new(),
-            pool: ArcSwap::from_pointee(Pool::empty()),
+            pool: ArcSwap::from_pointee(Pool::empty(NO_GENERATION)),
             changes: Changes::new(),
             lost_at: AtomicI64::new(NEVER),
             changed: AtomicBool::new(false),
@@ -120,10 +121,11 @@ impl Upstream {
         self.changed.load(Ordering::SeqCst) || self.building.load(Ordering::SeqCst) || self.changes.version() != version
     }
 
-    /// The upstream was removed: waiting requests are sent away, with [`WaitOver::Closed`](super::WaitOver::Closed), and
-    /// nothing can be picked until a pool is published. Gives the last pool back.
+    /// The upstream was removed, after the document that no longer has it was published: nothing can be picked until a pool
+    /// is published, and waiting requests ask anew, with [`WaitOver::Closed`](super::WaitOver::Closed). Gives the last pool
+    /// back.
     pub fn close(&self) -> Arc<Pool> {
-        let old = self.pool.swap(Arc::new(Pool::empty()));
+        let old = self.pool.swap(Arc::new(Pool::empty(REMOVED)));
         self.lost_at.store(NEVER, Ordering::Relaxed);
         self.waiters.close();
         self.line.close();

@@ -11,6 +11,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Of no document: older than all.
+pub(super) const NO_GENERATION: u64 = 0;
+/// Newer than all: whoever came for a target under an older document looks where its service's requests go now.
+pub(super) const REMOVED: u64 = u64::MAX;
+
 /// Bounds of requests that wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitLimits {
@@ -120,11 +125,11 @@ impl Pool {
         Self { options, balancer, usable, slow_start, below_threshold, ignored, built: ticks(now) }
     }
 
-    /// A pool without targets that nobody feeds: what an upstream has before the first one.
-    pub(super) fn empty() -> Self {
+    /// A pool without targets that nobody feeds: what an upstream has before the first one, and after its last.
+    pub(super) fn empty(generation: u64) -> Self {
         let algorithm: &'static dyn Algorithm = BALANCERS[0];
         let options = PoolOptions {
-            generation: 0,
+            generation,
             algorithm,
             members: Vec::new(),
             fed: false,
@@ -165,6 +170,12 @@ impl Pool {
     #[must_use]
     pub const fn generation(&self) -> u64 {
         self.options.generation
+    }
+
+    /// Whether it only fills the place of one: nothing was published yet, or the upstream was removed.
+    #[must_use]
+    pub const fn is_placeholder(&self) -> bool {
+        matches!(self.options.generation, NO_GENERATION | REMOVED)
     }
 
     /// Passive checks; `None`: off.

@@ -4,5 +4,6 @@ mod documents;
 mod fixture;
 mod listeners;
 mod outliers;
+mod removed;
 mod replicas;
 mod slow_start;

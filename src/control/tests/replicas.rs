@@ -132,7 +132,7 @@ async fn attempts_on_a_replica_that_was_cut_off_are_given_up_at_once() {
 }
 
 /// A target that says when a POST has arrived, and answers it when it is let go.
-async fn holding_posts() -> (Target, mpsc::Receiver<()>, Arc<Semaphore>) {
+pub(super) async fn holding_posts() -> (Target, mpsc::Receiver<()>, Arc<Semaphore>) {
     let (arrived, arrives) = mpsc::channel(1);
     let go = Arc::new(Semaphore::new(0));
     let let_go = Arc::clone(&go);

@@ -8,15 +8,15 @@ use crate::proxy::buffer::Window;
 use crate::proxy::failure::Failure;
 use crate::proxy::pipe::Pipe;
 use crate::proxy::request::Request;
-use crate::proxy::slots::{Interrupt, Slot};
+use crate::proxy::slots::Slot;
 use crate::proxy::trailers;
+use crate::proxy::wait::until;
 use crate::proxy::worker::Worker;
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Response, StatusCode};
 use plimsoll_core::protocol::ResponseHead;
-use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
@@ -79,28 +79,11 @@ impl Http2Side {
     /// # Errors
     /// The client has gone, or the request's time is over.
     pub(super) async fn turn(&mut self, request: &mut Request, slot: &Slot) -> Result<(), Failure> {
-        let worker = Rc::clone(&request.worker);
-        let began = worker.now();
-        let streams = Rc::clone(&self.streams);
-        let mut turn = Box::pin(async move { streams.turn().await });
-        let result = poll_fn(|cx| {
-            if turn.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Ok(()));
-            }
-            if self.poll_gone(cx, &worker).is_ready() || self.poll_early(cx).is_err() {
-                return Poll::Ready(Err(Failure::ClientGone));
-            }
-            match slot.poll(cx) {
-                Poll::Ready(Interrupt::RequestTimedOut) => Poll::Ready(Err(Failure::RequestTimeout)),
-                Poll::Ready(Interrupt::Drained) => Poll::Ready(Err(Failure::Drained)),
-                _ => Poll::Pending,
-            }
-        });
-        let result = result.await;
+        // It is rare, and need not make every stream's task larger.
+        let waited = Box::pin(until(Rc::clone(&self.streams).turn(), request, self, slot)).await;
         // What the target takes is counted from here.
-        request.record.asked = worker.now();
-        request.record.held_us += request.record.asked.micros_since(began);
-        result
+        request.record.asked = request.worker.now();
+        waited
     }
 
     /// Takes what comes of the body while nobody asks for it: only then is it known whether its window holds anything.
@@ -224,6 +207,9 @@ impl ClientSide for Http2Side {
     }
 
     fn poll_gone(&mut self, cx: &mut Context<'_>, _worker: &Worker) -> Poll<()> {
+        if self.poll_early(cx).is_err() {
+            return Poll::Ready(());
+        }
         match &mut self.stream {
             None => self.answer.poll_reset(cx).map(|_| ()),
             Some(stream) => stream.poll_reset(cx).map(|_| ()),

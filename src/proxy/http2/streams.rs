@@ -84,7 +84,7 @@ impl Streams {
 
     /// Ready when one that was asked for may begin: at once, or one after another with a tick between them while the client is
     /// behind. Whatever it asks for then is kept as well.
-    pub(super) async fn turn(&self) {
+    pub(super) async fn turn(self: Rc<Self>) {
         // It is never closed.
         let _first = self.line.acquire().await;
         if self.are_behind() {

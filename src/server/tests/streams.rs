@@ -7,6 +7,7 @@ use h2::client::{self, SendRequest};
 use h2::{Reason, RecvStream, SendStream};
 use http::{Request, Response};
 use plimsoll_core::config::{Limits, Protocol, Timeouts};
+use plimsoll_core::upstream::WaitLimits;
 use std::future::poll_fn;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -273,6 +274,32 @@ async fn bodies_that_wait_in_http_2_windows_count_as_buffered() {
         drop(uploads);
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn uploads_that_are_held_and_have_sent_nothing_do_not_count_as_buffered() {
+    let hold = WaitLimits { max_requests: 100, max_bytes: 1 << 20, timeout: Duration::from_secs(20) };
+    // As above: five windows that hold something would go past it.
+    let limits = Limits { buffered_bytes: 600 << 10, ..Limits::default() };
+    let fixture = Fixture::new(Options { fed: true, hold: Some(hold), limits, ..Options::default() });
+    let (mut sender, _ended) = client(fixture.address, &client::Builder::new()).await;
+    let mut uploads = Vec::new();
+    for held in 1..=20 {
+        uploads.push(sender.send_request(post(), false).unwrap());
+        let began = Instant::now();
+        while fixture.upstream.held() < held {
+            assert!(began.elapsed() < Duration::from_secs(5), "only {} of {held} held", fixture.upstream.held());
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    // What comes of one meanwhile arrives when there is a target.
+    uploads[19].1.send_data("whole".into(), true).unwrap();
+    let target = serve(|mut stream| {
+        read_until(&mut stream, "whole");
+        stream.write_all(OK.as_bytes()).unwrap();
+    });
+    fixture.publish_addresses(&[target]);
+    assert_eq!(uploads.remove(19).0.await.unwrap().status(), 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

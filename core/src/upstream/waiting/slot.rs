@@ -16,7 +16,7 @@ pub enum SlotOver {
     Again,
     /// Its time is over.
     TimedOut,
-    /// The upstream was removed.
+    /// The upstream was removed: ask anew where its service's requests go now.
     Closed,
 }
 

@@ -14,7 +14,7 @@ pub enum WaitOver {
     Try,
     /// Its time is over.
     TimedOut,
-    /// The upstream was removed.
+    /// The upstream was removed: ask anew where its service's requests go now.
     Closed,
 }
 
