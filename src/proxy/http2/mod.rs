@@ -33,7 +33,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use streams::{Counted, Streams};
+use streams::{Counted, REMEMBERED, Streams};
 use turns::Turn;
 pub(crate) use turns::Turns;
 
@@ -63,6 +63,7 @@ pub(crate) async fn serve(worker: &Rc<Worker>, stream: Stream, client: &Rc<Clien
             )
             .max_send_buffer_size(SEND_BUFFER)
             .max_concurrent_streams(settings.http2.max_concurrent_streams)
+            .max_concurrent_reset_streams(REMEMBERED)
             .max_header_list_size(settings.limits.request_headers.saturating_mul(2))
             .handshake(Heard::new(first, stream, &heard, turn))
     );
@@ -134,7 +135,7 @@ impl Serving<'_> {
                 Poll::Ready(None) => return Poll::Ready(Ok(())),
                 Poll::Pending => {}
             }
-            if self.ending.is_none() && (self.requests >= self.max_requests || self.worker.shared.is_draining()) {
+            if self.ending.is_none() && self.has_had_enough() {
                 self.end();
                 continue;
             }
@@ -151,6 +152,11 @@ impl Serving<'_> {
                 Poll::Ready(_) => self.end(),
             }
         }
+    }
+
+    /// Whether what comes next should come on another connection.
+    fn has_had_enough(&self) -> bool {
+        self.requests >= self.max_requests || self.streams.are_unread() || self.worker.shared.is_draining()
     }
 
     /// Serves a request in a task of its own.

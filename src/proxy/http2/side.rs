@@ -148,6 +148,16 @@ impl Http2Side {
     }
 }
 
+impl Drop for Http2Side {
+    fn drop(&mut self) {
+        // What the client resets itself, it sends nothing of any more.
+        let more_comes = self.body.as_ref().is_some_and(|body| !body.is_end_stream());
+        if more_comes && !self.is_reset() {
+            self.streams.left_unread();
+        }
+    }
+}
+
 impl ClientSide for Http2Side {
     fn poll_part(
         &mut self,

@@ -24,6 +24,15 @@ const GIVEN_UP_AT_ONCE: u32 = 10;
 /// small reads would double what its answers cost.
 const KEPT_MAX: usize = 256 << 10;
 
+/// Streams that were answered before all of their request had come, and so reset (RFC 9113 §8.1), of which `h2` remembers for a
+/// second that frames may still be on their way. It takes frames of a stream that it has forgotten for a mistake of the
+/// client's, and ends the connection, with all that is under way, after a thousand of them.
+pub(super) const REMEMBERED: usize = 512;
+/// With so many within [`UNREAD_SPAN`], and as many in the one before, all are remembered.
+const UNREAD_MAX: u32 = 256;
+/// Ticks: the second for which they are remembered.
+const UNREAD_SPAN: u32 = 10;
+
 /// Streams of a connection whose tasks run.
 pub(super) struct Streams {
     open: Cell<usize>,
@@ -34,6 +43,9 @@ pub(super) struct Streams {
     since: Cell<u32>,
     asked: Cell<u32>,
     given_up: Cell<u32>,
+    /// The same of those that were answered before all of them had come.
+    unread_since: Cell<u32>,
+    unread: Cell<u32>,
     /// Bytes of memory that answers take which wait for the client's windows.
     kept: Rc<Cell<usize>>,
     /// Bytes that the client's windows have let through.
@@ -46,9 +58,10 @@ impl Streams {
     /// None yet, at this tick.
     #[must_use]
     pub(super) fn new(now: u32) -> Rc<Self> {
-        let (open, asked, given_up, kept, taken) = Default::default();
-        let (last, since, line) = (Cell::new(now), Cell::new(now), Semaphore::new(1));
-        Rc::new(Self { open, last, since, asked, given_up, kept, taken, line })
+        let (open, asked, given_up, unread, kept, taken) = Default::default();
+        let (last, since, unread_since) = (Cell::new(now), Cell::new(now), Cell::new(now));
+        let line = Semaphore::new(1);
+        Rc::new(Self { open, last, since, asked, given_up, unread_since, unread, kept, taken, line })
     }
 
     /// Whether any is under way.
@@ -90,6 +103,24 @@ impl Streams {
         if self.are_behind() {
             sleep(TICK).await;
         }
+    }
+
+    /// One was answered before all of it had come.
+    pub(super) fn left_unread(&self) {
+        // When one began or ended last is late enough: frames of it are on their way now.
+        let now = self.last.get();
+        if now.saturating_sub(self.unread_since.get()) >= UNREAD_SPAN {
+            self.unread_since.set(now);
+            self.unread.set(0);
+        }
+        self.unread.set(self.unread.get().saturating_add(1));
+    }
+
+    /// Whether so many were answered before all of them had come that the next ones should come on another connection.
+    #[inline]
+    #[must_use]
+    pub(super) fn are_unread(&self) -> bool {
+        self.unread.get() >= UNREAD_MAX
     }
 
     /// Another one is asked for: whether the client gives up most of them.
@@ -185,6 +216,25 @@ mod tests {
         assert!(streams.are_behind());
         drop((kept, more, most));
         assert!(!streams.are_behind());
+    }
+
+    #[test]
+    fn never_are_more_streams_cut_short_within_a_second_than_are_remembered() {
+        for each in [1, 25, 26, 60, 100, 255, 256] {
+            let (streams, mut left) = (Streams::new(1), Vec::new());
+            for now in 1..1000 {
+                streams.last.set(now);
+                for _ in 0..each {
+                    if !streams.are_unread() {
+                        streams.left_unread();
+                        left.push(now);
+                    }
+                }
+                let within = left.iter().filter(|at| now - **at <= UNREAD_SPAN).count();
+                assert!(within < REMEMBERED, "{within} at {now}, {each} each");
+            }
+            assert_eq!(streams.are_unread(), each > 25, "{each} a tick");
+        }
     }
 
     #[test]

@@ -3,4 +3,5 @@
 mod floods;
 mod frames;
 mod heads;
+mod late;
 mod rules;
