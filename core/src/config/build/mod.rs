@@ -128,7 +128,7 @@ impl Builder<'_> {
     fn id(&mut self, record: &Record, kind: &'static str, key: &str) -> Arc<str> {
         let id: Arc<str> = match record.written_text("id") {
             Some(text) => text.value.to_ascii_lowercase().into(),
-            None => uuid::derive(kind, key).into(),
+            None => uuid::derive(kind, key),
         };
         // Two derived ids are equal where two names are, which is said of the names.
         let first = self.names.claim(kind, "primary key", &id, record.mark_of("id").place);
