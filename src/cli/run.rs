@@ -1,7 +1,7 @@
 //! `plimsoll run`: serve, until told to stop.
 
 use super::managed::{Announcing, Told, reload, tell_stopping};
-use super::serve::{Origin, Serving, start};
+use super::serve::{First, Origin, Serving, start};
 use super::source::find;
 use super::upgrade::{Heir, Others, STAYS, Upgrades, brief, could_serve, give_way, hand_over, take_over};
 use super::{Command, Failure};
@@ -151,10 +151,10 @@ async fn begin(args: RunArgs, old: Option<&Predecessor>) -> Result<Serving, Fail
     let handed_file = handed.as_mut().and_then(|handed| handed.file.take());
     let file = args.config.or(handed_file).or_else(find);
     let origin = file.map_or_else(|| Origin::Text(BUILT_IN.into()), Origin::File);
-    let document = origin.document(handed.as_ref());
-    let settings = log_settings(document.as_ref().ok());
+    let first = origin.document(handed.as_ref());
+    let settings = log_settings(first.as_ref().ok().map(First::document));
     let log = log::init(&settings).map_err(|error| anyhow!(error))?;
-    let serving = start(origin, &document?, Some(log), handed).await?;
+    let serving = start(origin, first?, Some(log), handed).await?;
     if let Some(old) = old {
         could_serve(&serving, old).await?;
     }

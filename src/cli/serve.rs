@@ -8,7 +8,7 @@ use crate::handover::{Handed, HandedDoor};
 use crate::manager::Assigned;
 use crate::server::Drain;
 use crate::telemetry::log::LogHandle;
-use plimsoll_core::config::{self, Document};
+use plimsoll_core::config::{self, Document, Read};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,20 +32,38 @@ impl Origin {
     }
 
     /// The document that is started with: the one that was handed over, else the one that is there.
-    pub(super) fn document(&self, handed: Option<&Handed>) -> Result<Document, Failure> {
+    pub(super) fn document(&self, handed: Option<&Handed>) -> Result<First, Failure> {
         if let Some(handed) = handed {
             let name: Arc<str> = match self {
                 Self::File(path) => path.display().to_string().into(),
                 Self::Text(_) => "document".into(),
             };
-            return Inherited::document(&handed.documents, &name, &self.folder())
-                .map_err(|error| Failure::Input(told(&error)));
+            let document = Inherited::document(&handed.documents, &name, &self.folder())
+                .map_err(|error| Failure::Input(told(&error)))?;
+            return Ok(First { text: None, read: Arc::new(Read { document, warnings: Vec::new() }) });
         }
-        let read = match self {
-            Self::File(path) => load(path)?.read,
-            Self::Text(text) => read_text("document", text, &self.folder(), config::Source::File),
+        let (text, read) = match self {
+            Self::File(path) => {
+                let (text, read) = load(path)?.into_parts();
+                (text.into(), read)
+            }
+            Self::Text(text) => (Arc::clone(text), read_text("document", text, &self.folder(), config::Source::File)),
         };
-        read.map(|read| read.document).map_err(|problems| Failure::Input(told(&ApplyError::Document(problems))))
+        let read = read.map_err(|problems| Failure::Input(told(&ApplyError::Document(problems))))?;
+        Ok(First { text: Some(text), read: Arc::new(read) })
+    }
+}
+
+/// The document that a gateway is started with.
+pub(super) struct First {
+    /// What it was read from, where that is its origin.
+    text: Option<Arc<str>>,
+    read: Arc<Read>,
+}
+
+impl First {
+    pub(super) fn document(&self) -> &Document {
+        &self.read.document
     }
 }
 
@@ -66,13 +84,14 @@ enum Answering {
 /// Starts it; returns when the document is served. Where another process hands over, nobody is served before
 /// [`Serving::open_doors`] and [`Handle::accept`].
 ///
-/// `document` is what [`Origin::document`] says.
+/// `first` is what [`Origin::document`] says.
 pub(super) async fn start(
     origin: Origin,
-    document: &Document,
+    first: First,
     log: Option<LogHandle>,
     handed: Option<Handed>,
 ) -> Result<Serving, Failure> {
+    let document = first.document();
     let is_handed = handed.is_some();
     let mut handed = handed.unwrap_or_default();
     let given = if is_handed { Assigned::default() } else { managed::sockets(document, &origin.folder())? };
@@ -90,6 +109,9 @@ pub(super) async fn start(
         Origin::File(path) => builder.document_file(path),
         Origin::Text(text) => builder.document_text(text),
     };
+    if let Some(text) = first.text {
+        builder = builder.already_read(text, first.read);
+    }
     builder = builder.listener_sockets(given.listeners);
     if is_handed {
         builder = builder.handed(handed);

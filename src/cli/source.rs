@@ -25,6 +25,11 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
+    /// The text, and what it says where it has no mistake.
+    pub(super) fn into_parts(self) -> (String, Result<Read, Problems>) {
+        (self.text, self.read)
+    }
+
     /// The text as it may be shown.
     pub(super) fn shown(&self) -> String {
         without_secrets(&self.text)

@@ -48,8 +48,8 @@ pub(super) async fn tell(args: DemoArgs) -> Result<(), Failure> {
 
     let started = Instant::now();
     let origin = Origin::Text(text.into());
-    let document = origin.document(None)?;
-    let serving = start(origin, &document, None, None).await?;
+    let first = origin.document(None)?;
+    let serving = start(origin, first, None, None).await?;
     let telemetry = Arc::clone(serving.handle().telemetry());
     let mut story = Story { args, screen, address, telemetry, started, tally: Arc::default(), kills: Vec::new(), stop };
     let told = story.run().await;
