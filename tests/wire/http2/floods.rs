@@ -2,8 +2,8 @@
 //! too far is ended with `ENHANCE_YOUR_CALM`; the rest is taken, and costs who sends it more than us.
 
 use super::frames::{
-    ACK, CONTINUATION, Client, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PRIORITY, Reader, SETTINGS,
-    WINDOW_UPDATE, block, frame, get, instead, post, reset, setting, with,
+    ACK, CALM, CONTINUATION, Client, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PRIORITY, Reader, SETTINGS,
+    WINDOW_UPDATE, Writer, block, frame, get, instead, post, reset, setting, with,
 };
 use crate::gateway::{self, Embedded};
 use crate::recorder::Recorder;
@@ -12,12 +12,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-const CALM: u32 = 11;
 /// 64 MiB: what a flood may make this process grow by, the tests' own client and target among it.
 const MEMORY: u64 = 64 << 20;
 /// 3 s: an answer takes no longer on a busy machine.
@@ -41,7 +39,7 @@ enum Becomes {
 }
 
 /// An attacker's way to the gateway.
-struct Attacker(OwnedWriteHalf);
+struct Attacker(Writer);
 
 impl Attacker {
     /// Sends; false if nobody reads any more.

@@ -2,6 +2,7 @@
 
 mod floods;
 mod frames;
+mod h2spec;
 mod heads;
 mod late;
 mod rules;

@@ -3,23 +3,14 @@
 //! connection ends all the same, and both are taken.
 
 use super::frames::{
-    ACK, CONTINUATION, Came, Client, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PADDED, PATIENCE, PING, PREFACE,
-    PRIORITISED, PRIORITY, PUSH_PROMISE, RST_STREAM, SETTINGS, WINDOW_UPDATE, block, frame, get, instead, post, reset,
-    setting, status, with,
+    ACK, COMPRESSION, CONTINUATION, Came, Client, END_HEADERS, END_STREAM, FLOW_CONTROL, FRAME_SIZE, GOAWAY, HEADERS,
+    INITIAL_WINDOW, MAX_FRAME_SIZE, PADDED, PATIENCE, PING, PREFACE, PRIORITISED, PRIORITY, PROTOCOL, PUSH_PROMISE,
+    REFUSED, RST_STREAM, SETTINGS, STREAM_CLOSED, WINDOW_UPDATE, block, data, frame, get, instead, post, reset,
+    setting, status, window_update, with,
 };
 use crate::gateway::Embedded;
 use crate::requests::fresh;
 use tokio::time::timeout;
-
-const PROTOCOL: u32 = 1;
-const FLOW_CONTROL: u32 = 3;
-const STREAM_CLOSED: u32 = 5;
-const FRAME_SIZE: u32 = 6;
-const REFUSED: u32 = 7;
-const COMPRESSION: u32 = 9;
-/// What says how large a stream's window is at first.
-const INITIAL_WINDOW: u16 = 4;
-const MAX_FRAME_SIZE: u16 = 5;
 
 /// What must come of a case.
 #[derive(Clone, Copy, Debug)]
@@ -33,18 +24,6 @@ enum Must {
 }
 
 type Rule = (&'static str, &'static str, Vec<u8>, Must);
-
-fn rst(stream: u32) -> Vec<u8> {
-    frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes())
-}
-
-fn window_update(stream: u32, by: u32) -> Vec<u8> {
-    frame(WINDOW_UPDATE, 0, stream, &by.to_be_bytes())
-}
-
-fn data(stream: u32, flags: u8, bytes: &[u8]) -> Vec<u8> {
-    frame(DATA, flags, stream, bytes)
-}
 
 /// A request whose answer's body waits for a window: its stream stays half-closed.
 fn waiting(stream: u32) -> Vec<u8> {
@@ -149,8 +128,8 @@ fn frames() -> Vec<Rule> {
             [frame(PRIORITY, 0, 9, &[0, 0, 0, 0, 9]), get(1)].concat(),
             Answer,
         ),
-        ("9113 §6.4", "RST_STREAM on stream 0", rst(0), Connection(&[PROTOCOL])),
-        ("9113 §6.4", "RST_STREAM of an idle stream", rst(1), Connection(&[PROTOCOL])),
+        ("9113 §6.4", "RST_STREAM on stream 0", reset(0), Connection(&[PROTOCOL])),
+        ("9113 §6.4", "RST_STREAM of an idle stream", reset(1), Connection(&[PROTOCOL])),
         (
             "9113 §6.4",
             "RST_STREAM of another length",
