@@ -3,7 +3,7 @@
 
 use crate::account::Account;
 use crate::acts::{Scene, UPSTREAM};
-use crate::excuse::{GATEWAY_DIED, KILLED_WITH_IT, NO_DESCRIPTORS, RESET_BEFORE_HEAD};
+use crate::excuse::{GATEWAY_DIED, KILLED_WITH_IT, NO_DESCRIPTORS, NO_GATEWAY, RESET_BEFORE_HEAD};
 use crate::log::Lines;
 use crate::named::NAMED;
 use plimsoll_test_support::metrics;
@@ -31,6 +31,17 @@ pub(crate) struct Past {
     unlogged: Statuses,
 }
 
+/// What has become of a process that was asked what it had counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It has given its place to another one, and has ended in good order.
+    Replaced,
+    /// It was killed.
+    Killed,
+    /// It serves on: who was to take its place, and was never asked, was killed.
+    HeirKilled,
+}
+
 /// A moment at which a process of the gateway was asked what it had counted.
 pub(crate) struct Page {
     said: String,
@@ -45,17 +56,17 @@ impl Past {
         all.filter_map(|text| metrics::value(text, name, labels)).sum()
     }
 
-    /// That process is gone, or has never been heard of; clients have had these answers meanwhile.
-    fn close(&mut self, page: Page, account: &Account, died: bool) {
+    /// Clients have had more answers since; who counted them, and wrote lines of them, may have died.
+    fn close(&mut self, page: Page, account: &Account, fate: Fate) {
         let more = since(&account.statuses(), &page.statuses);
         for (place, answers) in more {
             *self.unseen.entry(place).or_default() += answers;
-            if died {
+            if fate != Fate::Replaced {
                 *self.unlogged.entry(place).or_default() += answers;
             }
         }
         self.unseen_failures += failures(account) - page.failures;
-        if !died {
+        if fate != Fate::HeirKilled {
             self.said.push(page.said);
         }
     }
@@ -69,9 +80,9 @@ impl Scene {
         Page { said: self.metrics().await, statuses, failures }
     }
 
-    /// The process that was asked then has given its place away, and is gone; or where it `died` on its way, another one.
-    pub(crate) fn turn_page(&mut self, page: Page, died: bool) {
-        self.past.close(page, &self.account, died);
+    /// This has become of the process that was asked then.
+    pub(crate) fn turn_page(&mut self, page: Page, fate: Fate) {
+        self.past.close(page, &self.account, fate);
     }
 
     /// Waits until as many requests are counted as were answered: its client may know of an answer first.
@@ -146,7 +157,7 @@ impl Scene {
         let named = |is_it: &dyn Fn(&str) -> bool| {
             account.excused_where(|reason, kind| is_it(reason) && kind.service() == NAMED)
         };
-        let elsewhere = |reason: &str| matches!(reason, GATEWAY_DIED | NO_DESCRIPTORS);
+        let elsewhere = |reason: &str| matches!(reason, GATEWAY_DIED | NO_GATEWAY | NO_DESCRIPTORS);
         let tunnels = account.excused_where(|_, kind| kind.is_tunnel());
         let ended = account.right_where(|kind| kind.is_tunnel());
         let unanswered = excused(&|reason| reason == KILLED_WITH_IT);
@@ -199,8 +210,11 @@ impl Scene {
             ));
             wrong.push(differences(&lines, &self.account.statuses()));
         }
-        if torn > self.small_disks {
-            wrong.push(format!("{torn} lines of the access log were torn by {} full disks", self.small_disks));
+        if torn > self.torn_max {
+            wrong.push(format!(
+                "{torn} lines of the access log were torn, at most {} by disks and kills",
+                self.torn_max
+            ));
         }
         wrong
     }
@@ -214,8 +228,9 @@ fn differences(lines: &Lines, statuses: &Statuses) -> String {
     statuses.iter().map(of).collect::<Vec<_>>().join("\n")
 }
 
+/// Of requests that came to a gateway.
 fn failures(account: &Account) -> u64 {
-    account.excused_where(|_, _| true)
+    account.excused_where(|reason, _| reason != NO_GATEWAY)
 }
 
 /// How many more there are.
@@ -261,12 +276,17 @@ mod tests {
         answered(&account, 3);
         let first = page("requests{code=\"200\"} 3\n", &account);
         answered(&account, 2);
-        past.close(first, &account, false);
+        past.close(first, &account, Fate::Replaced);
         assert_eq!((now(&past), of(&past.unseen, "web"), of(&past.unlogged, "web")), (7.0, 2, 0));
         // Of one that died nothing was ever heard: the other counts on.
         let second = page("requests{code=\"200\"} 4\n", &account);
         answered(&account, 1);
-        past.close(second, &account, true);
+        past.close(second, &account, Fate::HeirKilled);
         assert_eq!((now(&past), of(&past.unseen, "web"), of(&past.unlogged, "web")), (7.0, 3, 1));
+        // One that dies is not heard of again, and neither may its last lines be.
+        let third = page("requests{code=\"200\"} 4\n", &account);
+        answered(&account, 2);
+        past.close(third, &account, Fate::Killed);
+        assert_eq!((now(&past), of(&past.unseen, "web"), of(&past.unlogged, "web")), (11.0, 5, 3));
     }
 }

@@ -42,8 +42,9 @@ impl Before {
     async fn levels(&self, scene: &Scene) -> Vec<String> {
         let mut wrong = Vec::new();
         let grown = scene.gateway.resident_bytes().saturating_sub(self.resident_bytes);
-        // Idle connections to targets go when their time is over.
-        let workers = f64::from(scene.document.workers.max(self.workers) - self.workers);
+        // Idle connections to targets go when their time is over; a process keeps the listening sockets of one with more workers
+        // whose place it takes.
+        let workers = f64::from(scene.workers_max.max(self.workers) - self.workers);
         let level = self.descriptors + DESCRIPTORS_MORE + workers * DESCRIPTORS_OF_A_WORKER;
         let now = async || scene.gateway.metric("process_open_fds", &[]).await.expect("it is there");
         drop(tokio::time::timeout(QUIET_MAX, until(QUIET_MAX * 2, "descriptors", async || now().await <= level)).await);

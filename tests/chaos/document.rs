@@ -32,6 +32,8 @@ pub(crate) struct Document {
     /// How many more routes there are.
     pub(crate) routes: u8,
     pub(crate) identity: Identity,
+    /// Of the plain listener and of the one with TLS. 0: the system chooses.
+    pub(crate) ports: [u16; 2],
     /// The target of clients that misbehave.
     pub(crate) noise: u16,
     /// From the next process on.
@@ -60,9 +62,10 @@ impl Document {
             Source::Processes(_) => "  providers: {docker: false}",
             Source::Containers { provider, .. } => provider,
         };
+        let [http, https] = self.ports;
         format!(
-            "_format_version: \"3.0\"\ngateway:\n  workers: {workers}\n  listeners:\n  - {{name: http, address: \"127.0.0.1:0\"}}\n  \
-             - {{name: https, address: \"127.0.0.1:0\", tls: true}}\n{more}  \
+            "_format_version: \"3.0\"\ngateway:\n  workers: {workers}\n  listeners:\n  - {{name: http, address: \"127.0.0.1:{http}\"}}\n  \
+             - {{name: https, address: \"127.0.0.1:{https}\", tls: true}}\n{more}  \
              admin: {{address: \"unix:admin.sock\", allow: [process, discover]}}\n  access_log: {{path: {log:?}}}\n  \
              timeouts: {{upstream_idle: 2s}}\n{providers}\n{entities}",
             workers = self.workers,

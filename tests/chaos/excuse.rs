@@ -15,6 +15,8 @@ pub(crate) enum Trouble {
     Misled,
     /// A process of the gateway dies with all that it has.
     GatewayDied,
+    /// There is none until another one is started.
+    NoGateway,
     /// The gateway may open no more files.
     NoDescriptors,
 }
@@ -22,6 +24,8 @@ pub(crate) enum Trouble {
 /// What the gateway says where the only target of an upstream has no address, and where it has no room.
 const NO_PEER: &str = "failure to get a peer";
 const OVERLOADED: &str = "The gateway is overloaded";
+/// What the system says where nobody listens.
+const REFUSED: &str = "Connection refused";
 /// The gateway had sent a head, as far as it knows: a reset overtakes what HTTP/2 still has in its queue.
 pub(crate) const RESET_BEFORE_HEAD: &str = "reset before its client had the head";
 /// Of a POST that was taken and not answered.
@@ -35,6 +39,8 @@ pub(crate) const NAMELESS: &str = "503: its name was said to have no address";
 pub(crate) const MISLED: &str = "502: its name was said to be where nobody is";
 /// Whatever it had in hand.
 pub(crate) const GATEWAY_DIED: &str = "its gateway was killed";
+/// It was sent nowhere.
+pub(crate) const NO_GATEWAY: &str = "refused: its gateway was not back yet";
 /// What wanted a file more was turned away.
 pub(crate) const NO_DESCRIPTORS: &str = "503: no descriptor was left";
 
@@ -51,6 +57,7 @@ pub(crate) fn excuse(request: &Request, outcome: &Outcome, troubles: &[Trouble])
         Outcome::Answered(503, why) if there_was(Trouble::NoDescriptors) && why.contains(OVERLOADED) => {
             Some(NO_DESCRIPTORS)
         }
+        Outcome::None(why) if there_was(Trouble::NoGateway) && why.contains(REFUSED) => Some(NO_GATEWAY),
         Outcome::Cut(..) | Outcome::None(_) if there_was(Trouble::GatewayDied) => Some(GATEWAY_DIED),
         _ if is_named => None,
         Outcome::Cut(..) if killed => Some("cut: its replica was killed"),
@@ -120,6 +127,11 @@ mod tests {
         check(Kind::NamedPost, cut(), Trouble::GatewayDied, true);
         check(Kind::Get, answered(502, ""), Trouble::GatewayDied, false);
         check(Kind::Get, Outcome::Wrong(String::new()), Trouble::GatewayDied, false);
+        check(Kind::Post, Outcome::None(REFUSED.to_owned()), Trouble::NoGateway, true);
+        check(Kind::Post, Outcome::None(REFUSED.to_owned()), Trouble::Killed, false);
+        check(Kind::Post, none(), Trouble::NoGateway, false);
+        check(Kind::Get, cut(), Trouble::NoGateway, false);
+        check(Kind::Get, answered(503, ""), Trouble::NoGateway, false);
         check(Kind::Post, answered(503, OVERLOADED), Trouble::NoDescriptors, true);
         check(Kind::Post, answered(503, "failure to get a peer"), Trouble::NoDescriptors, false);
         check(Kind::Post, none(), Trouble::NoDescriptors, false);

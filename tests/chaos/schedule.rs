@@ -212,6 +212,8 @@ pub(crate) enum Act {
     LogStuck { pause_ms: u64 },
     /// The gateway may open no more files, for a while.
     Descriptors { pause_ms: u64 },
+    /// The gateway is killed, and started again after a while.
+    Die { pause_ms: u64 },
     /// One is stopped and started again, in good order (containers).
     Restart { who: u8 },
     /// All are, at once (containers).
@@ -220,6 +222,8 @@ pub(crate) enum Act {
     Remove { who: u8 },
     /// One loses its network for a while (containers).
     Disconnect { who: u8, pause_ms: u64 },
+    /// The engine's socket is gone or hangs for a while, in which something happens to containers.
+    Engine { how: u8, who: u8, pause_ms: u64 },
 }
 
 /// An act, and when.
@@ -252,11 +256,12 @@ pub(crate) fn steps(seed: u64, runtime: Runtime) -> impl Iterator<Item = Step> {
 }
 
 /// Of so many acts, those that only containers know come last.
-const ANYWHERE: u8 = 30;
+const ANYWHERE: u8 = 31;
+const OF_CONTAINERS: u8 = 8;
 
 fn act(random: &mut Rng, runtime: Runtime) -> Act {
     let (who, pause_ms) = (random.u8(..), random.u64(100..2000));
-    let containers = if runtime == Runtime::Containers { 6 } else { 0 };
+    let containers = if runtime == Runtime::Containers { OF_CONTAINERS } else { 0 };
     match random.u8(..ANYWHERE + containers) {
         0..3 => Act::Kill { who },
         3 => Act::KillAll,
@@ -281,16 +286,18 @@ fn act(random: &mut Rng, runtime: Runtime) -> Act {
         27 => Act::DiskFull { which: random.u8(..), pause_ms },
         28 => Act::LogStuck { pause_ms },
         29 => Act::Descriptors { pause_ms },
+        30 => Act::Die { pause_ms },
         _ => act_of_containers(random, who, pause_ms),
     }
 }
 
 fn act_of_containers(random: &mut Rng, who: u8, pause_ms: u64) -> Act {
-    match random.u8(..6) {
+    match random.u8(..OF_CONTAINERS) {
         0..2 => Act::Restart { who },
         2 => Act::RestartAll,
         3..5 => Act::Remove { who },
-        _ => Act::Disconnect { who, pause_ms },
+        5 => Act::Disconnect { who, pause_ms },
+        _ => Act::Engine { how: random.u8(..), who, pause_ms },
     }
 }
 
@@ -328,7 +335,7 @@ mod tests {
             acts.collect::<HashSet<_>>()
         };
         let (processes, containers) = (acts(Runtime::Processes), acts(Runtime::Containers));
-        assert_eq!((processes.len(), containers.len()), (18, 22));
+        assert_eq!((processes.len(), containers.len()), (19, 24));
         assert!(processes.is_subset(&containers));
         let kinds: HashSet<_> = (0..5000).map(|number| Request::of(5, number).kind).collect();
         assert_eq!(kinds.len(), MIX.len());
@@ -336,14 +343,14 @@ mod tests {
 
     #[test]
     fn the_seed_of_every_day_does_everything_to_the_gateway_within_its_first_steps() {
-        for runtime in [Runtime::Processes, Runtime::Containers] {
-            let to_the_gateway = steps(SEED, runtime).take(21).filter(|step| {
-                let is_change = matches!(step.act, Act::HandOver { .. } | Act::HandOverFails { .. });
+        for (runtime, kinds) in [(Runtime::Processes, 7), (Runtime::Containers, 8)] {
+            let to_the_gateway = steps(SEED, runtime).take(16).filter(|step| {
+                let is_change = matches!(step.act, Act::HandOver { .. } | Act::HandOverFails { .. } | Act::Die { .. });
                 let is_fault = matches!(step.act, Act::Names { .. } | Act::DiskFull { .. } | Act::LogStuck { .. });
-                is_change || is_fault || matches!(step.act, Act::Descriptors { .. })
+                is_change || is_fault || matches!(step.act, Act::Descriptors { .. } | Act::Engine { .. })
             });
-            let kinds: HashSet<_> = to_the_gateway.map(|step| discriminant(&step.act)).collect();
-            assert_eq!(kinds.len(), 6, "{runtime:?}: find another seed");
+            let done: HashSet<_> = to_the_gateway.map(|step| discriminant(&step.act)).collect();
+            assert_eq!(done.len(), kinds, "{runtime:?}: find another seed");
         }
     }
 

@@ -35,7 +35,7 @@ impl Scene {
 
     /// One that has room at first, and again later: a line may be torn where it ends.
     async fn fill_small_disk(&mut self, disk: &Path, pause_ms: u64) {
-        self.small_disks += 1;
+        self.torn_max += 1;
         let log = disk.join("access.log");
         self.log.turn(&self.gateway, &log);
         // The gateway alone sees that disk.

@@ -1,6 +1,7 @@
 //! The gateway gives its place to another process of the program, or is to and cannot.
 
 use super::{Scene, WELL_MAX};
+use crate::books::Fate;
 use crate::excuse::Trouble;
 use plimsoll_test_support::names::Says;
 use plimsoll_test_support::wait::until;
@@ -19,6 +20,7 @@ impl Scene {
     pub(super) async fn hand_over(&mut self, workers: u8, broken: bool) {
         self.settle_to_the_last().await;
         self.document.workers = workers;
+        self.workers_max = self.workers_max.max(workers);
         self.rewrite().await;
         if broken {
             // The running document is what is handed over; what is wrong with the file's is told again.
@@ -27,7 +29,7 @@ impl Scene {
         let page = self.page().await;
         self.gateway.replace(HANDED_MAX).await;
         self.settle_to_the_last().await;
-        self.turn_page(page, false);
+        self.turn_page(page, Fate::Replaced);
         if broken {
             until(WELL_MAX, "the mistake to be told again", async || {
                 self.gateway.metric("plimsoll_config_last_reload_successful", &[]).await == Some(0.0)
@@ -97,7 +99,7 @@ impl Scene {
         until(HANDED_MAX, SERVES_ON, async || self.told(&[SERVES_ON]) > on).await;
         self.settle_to_the_last().await;
         drop(died);
-        self.turn_page(page, true);
+        self.turn_page(page, Fate::HeirKilled);
     }
 
     /// How many lines of its log hold all these words.

@@ -1,6 +1,8 @@
 //! Does what the schedule says.
 
+mod death;
 mod disk;
+mod engine;
 mod files;
 mod handover;
 mod names;
@@ -43,8 +45,10 @@ pub(crate) struct Scene {
     pub(crate) named: Named,
     pub(crate) log: AccessLog,
     pub(crate) past: Past,
-    /// Disks that were full in the middle of a line, perhaps.
-    pub(crate) small_disks: u64,
+    /// Lines of the access log in whose middle a disk was full, or the gateway was killed, perhaps.
+    pub(crate) torn_max: u64,
+    /// The most workers that a process of the gateway has had.
+    pub(crate) workers_max: u8,
 }
 
 impl Scene {
@@ -83,6 +87,8 @@ impl Scene {
             Act::DiskFull { which, pause_ms } => self.fill_disk(which, pause_ms).await,
             Act::LogStuck { pause_ms } => self.leave_log_unread(pause_ms).await,
             Act::Descriptors { pause_ms } => self.take_descriptors(pause_ms).await,
+            Act::Die { pause_ms } => self.die(pause_ms).await,
+            Act::Engine { how, who, pause_ms } => self.engine_is_out_of_reach(how, who, pause_ms).await,
             Act::Restart { .. } | Act::RestartAll | Act::Remove { .. } | Act::Disconnect { .. } => {
                 self.perform_on_containers(step.act).await;
             }

@@ -1,6 +1,6 @@
 //! Containers of a lab of the test's own, driven through the engine's command line.
 
-use plimsoll_test_support::docker::{Lab, Replica};
+use plimsoll_test_support::docker::{Lab, Mode, Replica, SocketProxy};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Containers {
     pub(crate) lab: Lab,
     pub(crate) record: PathBuf,
+    /// Between the gateway and the engine; what is done to containers goes past it.
+    relay: SocketProxy,
     network: String,
     replicas: Vec<Replica>,
     /// How many there have been.
@@ -19,7 +21,18 @@ impl Containers {
         // Containers are nobody.
         std::fs::set_permissions(record, PermissionsExt::from_mode(0o777)).expect("ours");
         let network = lab.network("front").await;
-        Self { lab, record: record.to_owned(), network, replicas: Vec::new(), made: 0 }
+        let relay = SocketProxy::before(&lab.engine.socket);
+        Self { lab, record: record.to_owned(), relay, network, replicas: Vec::new(), made: 0 }
+    }
+
+    /// `gateway.providers`.
+    pub(crate) fn provider(&self) -> String {
+        self.lab.provider_at(&self.relay.socket().display().to_string())
+    }
+
+    /// What becomes of what the gateway and the engine say to each other.
+    pub(crate) fn relay(&self, mode: Mode) {
+        self.relay.set(mode);
     }
 
     pub(crate) fn names(&self) -> Vec<String> {

@@ -6,7 +6,7 @@ mod processes;
 pub(crate) use containers::Containers;
 pub(crate) use processes::Processes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Either.
@@ -21,6 +21,14 @@ impl Fleet {
         match self {
             Self::Processes(processes) => processes.living(),
             Self::Containers(containers) => containers.names(),
+        }
+    }
+
+    /// Those of its local processes that live, by name and id. Of one name there are two, where a gateway has just died.
+    pub(crate) fn started_by_gateway(&self) -> BTreeSet<(String, i32)> {
+        match self {
+            Self::Processes(processes) => processes.lives(),
+            Self::Containers(_) => BTreeSet::new(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Local processes, and the signals that reach them.
 
 use rustix::process::{Pid, Signal, kill_process};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// They are known by the files that they keep their record in: `NAME.PID.SINCE`.
@@ -12,26 +12,27 @@ pub(crate) struct Processes {
 impl Processes {
     /// The names of those that live.
     pub(crate) fn living(&self) -> Vec<String> {
-        self.pids().into_keys().collect()
+        let names: BTreeSet<_> = self.lives().into_iter().map(|(name, _)| name).collect();
+        names.into_iter().collect()
     }
 
     /// Sends some a signal.
     pub(crate) fn signal(&self, names: &[String], signal: Signal) {
-        let pids = self.pids();
-        for pid in names.iter().filter_map(|name| pids.get(name)) {
+        for (_, pid) in self.lives().into_iter().filter(|(name, _)| names.contains(name)) {
             // It may have ended meanwhile.
-            kill_process(*pid, signal).ok();
+            kill_process(Pid::from_raw(pid).expect("a process"), signal).ok();
         }
     }
 
-    fn pids(&self) -> BTreeMap<String, Pid> {
+    /// Those that live, by name and id.
+    pub(crate) fn lives(&self) -> BTreeSet<(String, i32)> {
         let records = std::fs::read_dir(&self.record).expect("the record's folder").flatten();
         let lives = records.filter_map(|entry| {
             let file = entry.file_name().into_string().ok()?;
             let mut parts = file.rsplitn(3, '.').skip(1);
             let pid: i32 = parts.next()?.parse().ok()?;
             let name = parts.next()?.to_owned();
-            self.is_ours(pid).then_some((name, Pid::from_raw(pid)?))
+            self.is_ours(pid).then_some((name, pid))
         });
         lives.collect()
     }

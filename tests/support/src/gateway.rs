@@ -30,6 +30,8 @@ pub struct Start<'a> {
 
 /// A gateway that runs until it is dropped.
 pub struct Gateway {
+    /// What started it, and starts it again.
+    command: Command,
     child: Child,
     /// Processes that took its place, one after another.
     heirs: Vec<u32>,
@@ -72,15 +74,38 @@ impl Gateway {
         command.arg("run").arg("--config").arg(&file).current_dir(folder.path());
         command.stdout(Stdio::null()).stderr(log).kill_on_drop(true);
         let child = command.spawn().expect("the gateway starts");
-        let mut gateway = Self { child, heirs: Vec::new(), folder, http: SocketAddr::from(([127, 0, 0, 1], 0)) };
-        gateway.http = eventually(START_MAX, "the gateway to be ready", async || {
-            let ended = gateway.child.try_wait().expect("its state can be read");
-            assert!(ended.is_none(), "the gateway ended ({ended:?}):\n{}", gateway.log());
-            let ready = gateway.admin("GET", "/readyz", "").await.is_some_and(|answer| answer.status == 200);
-            if ready { gateway.listener("http").await } else { None }
-        })
-        .await;
+        let http = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut gateway = Self { command, child, heirs: Vec::new(), folder, http };
+        gateway.http = gateway.ready().await;
         gateway
+    }
+
+    /// Waits until it is ready, and tells the address of its plain listener.
+    async fn ready(&mut self) -> SocketAddr {
+        eventually(START_MAX, "the gateway to be ready", async || {
+            let ended = self.child.try_wait().expect("its state can be read");
+            assert!(ended.is_none(), "the gateway ended ({ended:?}):\n{}", self.log());
+            let ready = self.admin("GET", "/readyz", "").await.is_some_and(|answer| answer.status == 200);
+            if ready { self.listener("http").await } else { None }
+        })
+        .await
+    }
+
+    /// Kills it, and waits until it is dead. Who took another's place was to be adopted.
+    pub async fn kill(&mut self, limit: Duration) {
+        self.signal(Signal::KILL);
+        let status = self.ended(limit).await;
+        assert_eq!(status.signal(), Some(Signal::KILL.as_raw()), "{}", self.log());
+    }
+
+    /// Starts it again when it has ended, as who supervises it does, with this document, and waits until it is ready. Its log goes
+    /// on. Others know its plain listener by its address, which the document was to name.
+    pub async fn start_again(&mut self, document: &str) {
+        std::fs::write(self.document_path(), document).unwrap();
+        self.heirs.clear();
+        self.child = self.command.spawn().expect("the gateway starts");
+        let http = self.ready().await;
+        assert_eq!(http, self.http, "it listens elsewhere");
     }
 
     /// The bound address of a listener by name.
