@@ -20,7 +20,7 @@ use super::request::Request;
 use super::route;
 use super::slots::{Interrupt, Role, Slot, TICK};
 use super::worker::Worker;
-use crate::connect::Stream;
+use crate::connect::{REMEMBERED, Stream};
 use bytes::Bytes;
 use h2::server::{self, SendResponse};
 use h2::{Reason, RecvStream};
@@ -33,7 +33,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use streams::{Counted, REMEMBERED, Streams};
+use streams::{Counted, Streams};
 use turns::Turn;
 pub(crate) use turns::Turns;
 

@@ -24,11 +24,8 @@ const GIVEN_UP_AT_ONCE: u32 = 10;
 /// small reads would double what its answers cost.
 const KEPT_MAX: usize = 256 << 10;
 
-/// Streams that were answered before all of their request had come, and so reset (RFC 9113 §8.1), of which `h2` remembers for a
-/// second that frames may still be on their way. It takes frames of a stream that it has forgotten for a mistake of the
-/// client's, and ends the connection, with all that is under way, after a thousand of them.
-pub(super) const REMEMBERED: usize = 512;
-/// With so many within [`UNREAD_SPAN`], and as many in the one before, all are remembered.
+/// Streams that were answered before all of their request had come, and so reset (RFC 9113 §8.1), within [`UNREAD_SPAN`]. With
+/// as many in the span before, all are [`REMEMBERED`].
 const UNREAD_MAX: u32 = 256;
 /// Ticks: the second for which they are remembered.
 const UNREAD_SPAN: u32 = 10;
@@ -179,6 +176,7 @@ impl Drop for Counted {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connect::REMEMBERED;
 
     /// Requests until the client is ended; each is given up at once, `each` of them a tick.
     fn ended_after(each: u32, ticks: u32) -> Option<u32> {

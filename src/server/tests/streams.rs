@@ -9,7 +9,7 @@ use http::{Request, Response};
 use plimsoll_core::config::{Limits, Protocol, Timeouts};
 use plimsoll_core::upstream::WaitLimits;
 use std::future::poll_fn;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -198,6 +198,63 @@ async fn no_more_streams_are_opened_than_the_target_allows() {
     assert!(began.elapsed() < Duration::from_millis(800), "it waited for a stream: {:?}", began.elapsed());
     assert_eq!((first.await.unwrap(), second.await.unwrap()), (b"hi".to_vec(), b"hi".to_vec()));
     assert_eq!(most.load(Ordering::SeqCst), 3);
+}
+
+/// Speaks HTTP/2 by hand: answers what was reset all the same, and what has come whole. Counts what it is asked.
+fn answering_late(asked: Arc<AtomicUsize>) -> SocketAddr {
+    const DATA: u8 = 0;
+    const HEADERS: u8 = 1;
+    const RST_STREAM: u8 = 3;
+    const SETTINGS: u8 = 4;
+    let frame = |kind: u8, flags: u8, id: [u8; 4], payload: &[u8]| {
+        [&[0, 0, u8::try_from(payload.len()).unwrap(), kind, flags], &id[..], payload].concat()
+    };
+    serve(move |mut stream| {
+        let mut preface = [0; 24];
+        stream.read_exact(&mut preface).unwrap();
+        stream.write_all(&frame(SETTINGS, 0, [0; 4], &[])).unwrap();
+        let mut head = [0; 9];
+        while stream.read_exact(&mut head).is_ok() {
+            let [high, middle, low, kind, flags, id @ ..] = head;
+            let mut payload = vec![0; u32::from_be_bytes([0, high, middle, low]) as usize];
+            stream.read_exact(&mut payload).unwrap();
+            let ends = kind == DATA && flags & 1 == 1;
+            if kind == HEADERS {
+                asked.fetch_add(1, Ordering::SeqCst);
+            } else if kind == SETTINGS && flags == 0 {
+                stream.write_all(&frame(SETTINGS, 1, [0; 4], &[])).unwrap();
+            } else if kind == RST_STREAM || ends {
+                // `:status: 200`, and whether that is all of it.
+                stream.write_all(&frame(HEADERS, if ends { 5 } else { 4 }, id, &[0x88])).unwrap();
+            }
+        }
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_targets_still_send_of_requests_that_were_given_up_ends_no_other_request() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let target = answering_late(Arc::clone(&asked));
+    let fixture = Fixture::new(Options { targets: vec![target], protocol: Protocol::Grpc, ..Options::default() });
+    let until_asked = async |times: usize| {
+        while asked.load(Ordering::SeqCst) < times {
+            tokio::time::sleep(Duration::from_micros(100)).await;
+        }
+    };
+    let (mut steady, _ended) = client(fixture.address, &client::Builder::new()).await;
+    let (answer, mut upload) = steady.send_request(post(), false).unwrap();
+    until_asked(1).await;
+    // Of one client so many would be too many.
+    for round in 0..15 {
+        let (mut sender, _ended) = client(fixture.address, &client::Builder::new()).await;
+        for number in 0..100 {
+            let given_up = sender.send_request(get(), true).unwrap();
+            until_asked(2 + round * 100 + number).await;
+            drop(given_up);
+        }
+    }
+    upload.send_data("whole".into(), true).unwrap();
+    assert_eq!(answer.await.unwrap().status(), 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -481,7 +538,7 @@ async fn a_stream_that_its_client_resets_is_given_up_at_the_target_too() {
     let target = serve(move |mut stream| {
         read_until(&mut stream, "\r\n\r\n");
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi").unwrap();
-        let closed = std::io::Read::read(&mut stream, &mut [0]);
+        let closed = stream.read(&mut [0]);
         told.send(matches!(closed, Ok(0) | Err(_))).unwrap();
     });
     let fixture = Fixture::new(Options { targets: vec![target], ..Options::default() });
