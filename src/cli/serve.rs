@@ -45,6 +45,13 @@ impl Origin {
         let (text, read) = match self {
             Self::File(path) => {
                 let (text, read) = load(path)?.into_parts();
+                if !path.is_file() {
+                    // What can be read but once would be found empty later.
+                    return Err(Failure::Input(format!(
+                        "{}: no regular file, and could not be followed",
+                        path.display()
+                    )));
+                }
                 (text.into(), read)
             }
             Self::Text(text) => (Arc::clone(text), read_text("document", text, &self.folder(), config::Source::File)),

@@ -44,8 +44,8 @@ pub(super) fn load(path: &Path) -> Result<Loaded, Failure> {
             return Err(Failure::Input(format!("{file}: no such file")));
         }
         Err(error) => return Err(Failure::Environment(anyhow!(error).context(format!("cannot read {file}")))),
-        Ok(found) if found.len() > DOCUMENT_MAX => {
-            return Err(Failure::Input(format!("{file}: larger than 64 MiB")));
+        Ok(found) if found.len() >= DOCUMENT_MAX => {
+            return Err(Failure::Input(format!("{file}: 64 MiB or larger")));
         }
         Ok(_) => {}
     }

@@ -11,7 +11,6 @@ mod stream;
 mod tcp_info;
 
 pub use counted::{Counted, descriptors_to_targets};
-pub(crate) use http2::REMEMBERED;
 pub use http2::{Http2Connections, Http2Place, STREAM_WINDOW, handshake, poll_room};
 pub use idle::{IdlePool, TargetConnection};
 pub use stream::Stream;

@@ -92,7 +92,6 @@ impl Reconciler {
                 self.look_after(planned, upstream);
             }
         }
-        self.workshop.registry.lock().let_go();
         self.common.changes.send_modify(|count| *count += 1);
     }
 

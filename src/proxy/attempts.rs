@@ -153,7 +153,7 @@ type Picked<'a> = (Serving<'a>, InFlight, Moment);
 /// What asking for a target came to.
 enum Asked<'a> {
     Picked(Picked<'a>),
-    /// The pool is of a newer document, in which the service may be another one: ask again.
+    /// The pool is of a newer document, in which the service may be another one, or none has it any more: ask again.
     Newer,
     /// Ask again when the pool has changed since this version, or after a moment.
     Tried(Serving<'a>, u64),

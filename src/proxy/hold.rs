@@ -73,7 +73,7 @@ const TRIED_ALL_PAUSE: Duration = Duration::from_millis(50);
 /// Waits for the pool's next change after `version`, or [`TRIED_ALL_PAUSE`].
 ///
 /// # Errors
-/// The client left, or the request's time is over.
+/// The client left, or the request's time, or the gateway's, is over.
 pub(crate) async fn next_change<C: ClientSide>(
     request: &mut Request,
     upstream: &Arc<Upstream>,

@@ -40,8 +40,9 @@ impl Queue {
         let deadline = *self.deadline.get_or_insert(now + limits.timeout);
         let mut waiter = match upstream.wait_for_slot(tried, request.held_bytes(), (now, deadline)) {
             Ok(waiter) => waiter,
-            Err(Shed::Closed) => return Ok(None),
-            Err(Shed::Requests | Shed::Bytes | Shed::Off) => return Err(Failure::QueueFull),
+            // The pool is another one by now.
+            Err(Shed::Off | Shed::Closed) => return Ok(None),
+            Err(Shed::Requests | Shed::Bytes) => return Err(Failure::QueueFull),
         };
         wait(request, client, slot, &mut waiter, (deadline, Failure::QueueTimedOut)).await
     }

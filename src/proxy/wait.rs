@@ -71,7 +71,7 @@ pub(super) async fn wait<C: ClientSide, W: Waits>(
 /// Waits until something is `over` that ends by itself.
 ///
 /// # Errors
-/// The client left, or the request's time is over.
+/// The client left, or the request's time, or the gateway's, is over.
 pub(super) async fn until<C: ClientSide>(
     over: impl Future,
     request: &mut Request,

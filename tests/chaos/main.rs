@@ -1,7 +1,8 @@
 //! The real gateway with real replicas under mixed traffic, while things happen to them: killed, paused, scaled, replaced,
-//! taken out, and documents that change, with a queue, hedging, outliers and their like; and to the gateway: another process takes its place, name servers fail and lie, its log's
-//! disk is full, it may open no more files, its engine is out of reach, it is killed. What is sent when and what is done when is a pure function of a seed. Every request
-//! is accounted for: *right*, *failed for a stated reason*, or *lost*, of which there must be none.
+//! taken out, and documents that change, with a queue, hedging, outliers and their like; and to the gateway: another process
+//! takes its place, name servers fail and lie, its log's disk is full, it may open no more files, its engine is out of reach, it
+//! is killed. What is sent when and what is done when is a pure function of a seed. Every request is accounted for: *right*,
+//! *failed for a stated reason*, or *lost*, of which there must be none.
 //!
 //! | what happens | what may fail |
 //! |---|---|

@@ -166,7 +166,7 @@ impl Pool {
         &self.options
     }
 
-    /// Generation of the document that it belongs to.
+    /// Generation of the document that it belongs to; of a [placeholder](Self::is_placeholder) one that no document has.
     #[must_use]
     pub const fn generation(&self) -> u64 {
         self.options.generation

@@ -40,16 +40,6 @@ const SILENCE: Duration = Duration::from_secs(20);
 const ASKED_EVERY: Duration = Duration::from_secs(5);
 const ASKED: u32 = 4;
 
-/// Streams that one side reset of which `h2` remembers for a second that frames may still be on their way. It takes frames of
-/// a stream that it has forgotten for a mistake of the other side's, and ends the connection, with all that is under way,
-/// after a thousand of them.
-pub(crate) const REMEMBERED: usize = 512;
-/// Requests that are given up on a connection in a moment; and how many of them count no longer with each tick. So many are
-/// remembered.
-const GIVEN_UP_MAX: usize = 256;
-const PAST_EACH_TICK: usize = 25;
-const _: () = assert!(GIVEN_UP_MAX + PAST_EACH_TICK * 10 < REMEMBERED, "those of a second");
-
 /// A request's place on a connection that it shares. Free again when dropped.
 #[derive(Debug)]
 pub struct Http2Place {
@@ -66,12 +56,6 @@ impl Http2Place {
         used.idle.set(0);
         Self { sender, reused, used: Rc::clone(used) }
     }
-
-    /// The request was given up before its answer had come whole: the connection is not used for others where there are many
-    /// such.
-    pub(crate) fn given_up(&self) {
-        self.used.given_up.set(self.used.given_up.get().saturating_add(1));
-    }
 }
 
 impl Drop for Http2Place {
@@ -86,8 +70,6 @@ struct Used {
     streams: Cell<usize>,
     /// Ticks since it had one.
     idle: Cell<u32>,
-    /// Given up of late.
-    given_up: Cell<usize>,
 }
 
 struct Connection {
@@ -96,11 +78,8 @@ struct Connection {
 }
 
 impl Connection {
-    /// Whether it may carry new requests: it has not ended, nor said that it will, and few were given up on it.
+    /// Whether it may carry new requests: it has not ended, nor said that it will.
     fn is_open(&mut self) -> bool {
-        if self.used.given_up.get() >= GIVEN_UP_MAX {
-            return false;
-        }
         // Never pending: only what is sent over this very handle would make it wait, and all is sent over its clones.
         !matches!(self.sender.poll_ready(&mut Context::from_waker(Waker::noop())), Poll::Ready(Err(_)))
     }
@@ -111,10 +90,9 @@ impl Connection {
         streams < STREAMS && streams < self.sender.current_max_send_streams()
     }
 
-    /// Whether it has had no stream for so many ticks, this one counted. Called once a tick.
+    /// Whether it has had no stream for so many ticks, this one counted.
     fn is_idle(&self, ticks: u32) -> bool {
-        let Used { streams, idle, given_up } = &*self.used;
-        given_up.set(given_up.get().saturating_sub(PAST_EACH_TICK));
+        let Used { streams, idle } = &*self.used;
         idle.set(if streams.get() == 0 { idle.get().saturating_add(1) } else { 0 });
         idle.get() > ticks
     }
@@ -199,7 +177,9 @@ pub async fn handshake(made: Box<TargetConnection>) -> Result<SendRequest<Bytes>
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buffer_size(SEND_BUFFER)
         .initial_max_send_streams(STREAMS)
-        .max_concurrent_reset_streams(REMEMBERED)
+        // What a target still sends of requests that were given up is a mistake of its to `h2`, as soon as it has forgotten
+        // their streams; and after a thousand in its life the connection would end, with all that is under way.
+        .max_local_error_reset_streams(None)
         .enable_push(false)
         .handshake(stream)
         .await?;

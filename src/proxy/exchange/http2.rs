@@ -191,15 +191,6 @@ impl Http2Exchange {
     }
 }
 
-impl Drop for Http2Exchange {
-    fn drop(&mut self) {
-        let more_comes = self.body.as_ref().is_some_and(|body| !body.is_end_stream());
-        if self.answer.is_some() || more_comes {
-            self.place.given_up();
-        }
-    }
-}
-
 fn read_head(head: &mut ResponseHead, status: http::StatusCode, fields: &http::HeaderMap) -> Result<(), Failure> {
     head.begin(status.as_u16());
     for (name, value) in fields {

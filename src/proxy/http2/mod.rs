@@ -20,7 +20,7 @@ use super::request::Request;
 use super::route;
 use super::slots::{Interrupt, Role, Slot, TICK};
 use super::worker::Worker;
-use crate::connect::{REMEMBERED, Stream};
+use crate::connect::Stream;
 use bytes::Bytes;
 use h2::server::{self, SendResponse};
 use h2::{Reason, RecvStream};
@@ -33,7 +33,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use streams::{Counted, Streams};
+use streams::{Counted, Streams, remembered};
 use turns::Turn;
 pub(crate) use turns::Turns;
 
@@ -63,7 +63,7 @@ pub(crate) async fn serve(worker: &Rc<Worker>, stream: Stream, client: &Rc<Clien
             )
             .max_send_buffer_size(SEND_BUFFER)
             .max_concurrent_streams(settings.http2.max_concurrent_streams)
-            .max_concurrent_reset_streams(REMEMBERED)
+            .max_concurrent_reset_streams(remembered(settings.http2.max_concurrent_streams))
             .max_header_list_size(settings.limits.request_headers.saturating_mul(2))
             .handshake(Heard::new(first, stream, &heard, turn))
     );

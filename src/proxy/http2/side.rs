@@ -77,7 +77,7 @@ impl Http2Side {
     /// Waits until the request may begin, where the client leaves much untaken of what it asked for before.
     ///
     /// # Errors
-    /// The client has gone, or the request's time is over.
+    /// The client has gone, or the request's time, or the gateway's, is over.
     pub(super) async fn turn(&mut self, request: &mut Request, slot: &Slot) -> Result<(), Failure> {
         // It is rare, and need not make every stream's task larger.
         let waited = Box::pin(until(Rc::clone(&self.streams).turn(), request, self, slot)).await;
@@ -150,9 +150,19 @@ impl Http2Side {
 
 impl Drop for Http2Side {
     fn drop(&mut self) {
-        // What the client resets itself, it sends nothing of any more.
-        let more_comes = self.body.as_ref().is_some_and(|body| !body.is_end_stream());
-        if more_comes && !self.is_reset() {
+        let Some(body) = &mut self.body else { return };
+        let mut cx = Context::from_waker(Waker::noop());
+        // Its end may have come, behind what nobody asked for.
+        let more_comes = loop {
+            match body.poll_data(&mut cx) {
+                Poll::Ready(Some(Ok(_))) => {}
+                // What the client resets itself, it sends nothing of any more.
+                Poll::Ready(Some(Err(error))) => break !error.is_remote(),
+                Poll::Ready(None) => break false,
+                Poll::Pending => break true,
+            }
+        };
+        if more_comes {
             self.streams.left_unread();
         }
     }

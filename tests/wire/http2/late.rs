@@ -1,7 +1,9 @@
 //! What is still on its way when its stream has been answered: a request may be answered before all of it has come, and its
 //! client hears of that late (RFC 9113 §5.1, §8.1).
 
-use super::frames::{Became, Client, DATA, END_HEADERS, GOAWAY, HEADERS, PING, RST_STREAM, block, frame, get, instead};
+use super::frames::{
+    Became, Client, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, block, frame, get, instead,
+};
 use crate::gateway::{Embedded, start_with};
 
 /// Uploads on one connection.
@@ -60,6 +62,23 @@ async fn frames_that_come_after_an_early_answer_are_not_held_against_their_clien
     }
     assert!(client.send(&get(501)).await);
     assert_ne!(client.became(501).await, Became::Ended);
+}
+
+#[tokio::test]
+async fn an_upload_that_came_whole_was_not_answered_early_although_nobody_read_it() {
+    let gateway = small_bodies_only().await;
+    let mut client = Client::connect(&gateway).await;
+    for stream in (1..).step_by(2).take(600) {
+        let whole = [upload(stream), frame(DATA, END_STREAM, stream, &[b'a'; 2000])].concat();
+        assert!(client.send(&whole).await);
+        loop {
+            let came = client.read.soon().await.expect("the connection stays");
+            assert_ne!(came.kind, GOAWAY, "{stream}");
+            if came.stream == stream && came.flags & END_STREAM != 0 && came.kind != RST_STREAM {
+                break;
+            }
+        }
+    }
 }
 
 #[tokio::test]
