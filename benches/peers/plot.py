@@ -39,7 +39,7 @@ STYLE = """
 def svg(data: dict) -> str:
     names = [name for name in TITLES if name in data["versions"]]
     rows = [key for key in LABELS if {"cost", "latency"} & set(data["results"].get(key, {}))]
-    height, width = TOP + ROW * len(rows) + 62, LEFT + 2 * PANEL + GAP + 24
+    height, width = TOP + ROW * len(rows) + 80, LEFT + 2 * PANEL + GAP + 24
     body = [*legend(names), *panel(data, rows, names, LEFT, "CPU a request", "cost", "us", PEERS),
             *panel(data, rows, names, LEFT + PANEL + GAP, "p99 latency", "latency", "p99_us", names[1:])]
     for number, key in enumerate(rows):
@@ -47,8 +47,9 @@ def svg(data: dict) -> str:
     made = main_run(data["results"])
     workers = "one worker (two in the last row)" if "w10" in rows else "one worker"
     seconds = f"{made['rounds']} rounds of {made['seconds']:g} s"
-    body.append(text(16, height - 14, f"Everything on, {workers}, {seconds}, {data['machine']['cores']} cores of "
-                     f"{data['machine']['processor']}. Left is better; lines: 95 %; dots at the edge lie beyond.", "soft"))
+    body.append(text(16, height - 32, f"Everything on, {workers}, {seconds}, {data['machine']['cores']} cores of "
+                     f"{data['machine']['processor']}.", "soft"))
+    body.append(text(16, height - 14, "Left is better; lines: 95 %; dots at the edge lie beyond.", "soft"))
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
             f'role="img" aria-label="CPU a request and p99 latency relative to the best peer">\n<style>{STYLE}</style>\n'
             + "\n".join(body) + "\n</svg>\n")
