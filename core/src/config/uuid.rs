@@ -16,11 +16,7 @@ pub(super) fn derive(kind: &str, key: &str) -> Arc<str> {
 
 /// Whether it is a UUID as it is usually written.
 pub(super) fn is_uuid(text: &str) -> bool {
-    text.len() == 36
-        && text.bytes().enumerate().all(|(at, byte)| match at {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        })
+    text.len() == 36 && Uuid::try_parse(text).is_ok()
 }
 
 #[cfg(test)]
@@ -32,5 +28,16 @@ mod tests {
         assert_eq!(&*derive("services", "web"), "268670a9-7534-5600-96d9-9f0f0aee2eb7");
         assert_ne!(derive("services", "web"), derive("routes", "web"));
         assert!(is_uuid(&derive("services", "web")));
+    }
+
+    #[test]
+    fn a_uuid_has_its_hyphens_and_letters_of_either_case_and_nothing_around() {
+        let check = |text: &str, expected: bool| assert_eq!(is_uuid(text), expected, "{text}");
+        check("268670A9-7534-5600-96d9-9f0f0aee2eb7", true);
+        check("268670a97534560096d99f0f0aee2eb7", false);
+        check("{268670a9-7534-5600-96d9-9f0f0aee2eb7}", false);
+        check("268670a9-7534-5600-96d9-9f0f0aee2ebg", false);
+        check("268670a97-534-5600-96d9-9f0f0aee2eb7", false);
+        check("", false);
     }
 }
