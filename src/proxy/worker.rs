@@ -3,7 +3,7 @@
 
 use super::buffer::Buffers;
 use super::clients::Clients;
-use super::http2::Turns;
+use super::http2::{Pace, Turns};
 use super::pipe::Pipes;
 use super::refusal::Refusals;
 use super::slots::Slots;
@@ -186,6 +186,8 @@ pub(crate) struct Worker {
     pub(crate) slots: Rc<Slots>,
     /// Who of its HTTP/2 clients stands in line.
     pub(crate) turns: Rc<Turns>,
+    /// When those of them who leave answers untaken may ask for more.
+    pub(crate) pace: Pace,
     /// Its idle connections to targets.
     pub(crate) idle: IdlePool,
     /// Its HTTP/2 connections to targets.
@@ -229,6 +231,7 @@ impl Worker {
             buffers,
             slots: Rc::default(),
             turns: Rc::default(),
+            pace: Pace::default(),
             idle: IdlePool::default(),
             http2: Http2Connections::default(),
             rng: RefCell::new(WorkerRng::with_seed(seed)),

@@ -33,6 +33,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+pub(crate) use streams::Pace;
 use streams::{Counted, Streams, remembered};
 use turns::Turn;
 pub(crate) use turns::Turns;

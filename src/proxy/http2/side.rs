@@ -80,7 +80,8 @@ impl Http2Side {
     /// The client has gone, or the request's time, or the gateway's, is over.
     pub(super) async fn turn(&mut self, request: &mut Request, slot: &Slot) -> Result<(), Failure> {
         // It is rare, and need not make every stream's task larger.
-        let waited = Box::pin(until(Rc::clone(&self.streams).turn(), request, self, slot)).await;
+        let turn = Rc::clone(&self.streams).turn(Rc::clone(&request.worker));
+        let waited = Box::pin(until(turn, request, self, slot)).await;
         // What the target takes is counted from here.
         request.record.asked = request.worker.now();
         waited

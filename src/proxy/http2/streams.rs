@@ -5,8 +5,9 @@ use crate::proxy::slots::TICK;
 use crate::proxy::worker::Worker;
 use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::sync::Semaphore;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 
 /// Requests that a client may give up as soon as they have begun within [`SPAN`], where it gives up more than it lets be
 /// answered: a connection may live for days, and many of its requests be given up by and by, for good reasons. Each costs
@@ -24,6 +25,12 @@ const GIVEN_UP_AT_ONCE: u32 = 10;
 /// small reads would double what its answers cost.
 const KEPT_MAX: usize = 256 << 10;
 
+/// Between two requests of a worker's clients who are behind, whoever they are: a tick brings those of all connections at once,
+/// and with each a connection to a target, so that others would wait milliseconds for sixty of them.
+const PACE: Duration = Duration::from_millis(1);
+/// For so long a request waits for that at the most.
+const PACED_MAX: Duration = Duration::from_secs(1);
+
 /// Streams that were answered before all of their request had come, and so reset (RFC 9113 §8.1), within [`UNREAD_SPAN`]. Whoever
 /// has more is asked to connect anew.
 const UNREAD_MAX: u32 = 256;
@@ -34,6 +41,21 @@ const UNREAD_SPAN: u32 = 10;
 /// How many streams `h2` is to remember: those of two spans that meet in a second, and all that are open when there are enough.
 pub(super) const fn remembered(max_concurrent_streams: u32) -> usize {
     (2 * UNREAD_MAX).saturating_add(max_concurrent_streams) as usize
+}
+
+/// When a worker's clients who are behind begin their requests.
+#[derive(Default)]
+pub(crate) struct Pace {
+    last: Cell<Option<Instant>>,
+}
+
+impl Pace {
+    /// The moment for another one: a tick from now, or later where others have that moment.
+    fn next(&self, now: Instant) -> Instant {
+        let next = self.last.get().map_or(now, |last| last + PACE).clamp(now + TICK, now + PACED_MAX);
+        self.last.set(Some(next));
+        next
+    }
 }
 
 /// Streams of a connection whose tasks run.
@@ -99,12 +121,12 @@ impl Streams {
     }
 
     /// Ready when one that was asked for may begin: at once, or one after another with a tick between them while the client is
-    /// behind. Whatever it asks for then is kept as well.
-    pub(super) async fn turn(self: Rc<Self>) {
+    /// behind, and none at the moment of another connection's. Whatever it asks for then is kept as well.
+    pub(super) async fn turn(self: Rc<Self>, worker: Rc<Worker>) {
         // It is never closed.
         let _first = self.line.acquire().await;
         if self.are_behind() {
-            sleep(TICK).await;
+            sleep_until(worker.pace.next(Instant::now())).await;
         }
     }
 
@@ -219,6 +241,16 @@ mod tests {
         assert!(streams.are_behind());
         drop((kept, more, most));
         assert!(!streams.are_behind());
+    }
+
+    #[test]
+    fn those_who_are_behind_begin_a_tick_later_and_one_after_another_and_nobody_waits_for_longer_than_a_second() {
+        let (pace, now) = (Pace::default(), Instant::now());
+        let waits: Vec<_> = (0..2000).map(|_| pace.next(now) - now).collect();
+        assert_eq!(waits[..3], [100, 101, 102].map(Duration::from_millis));
+        assert_eq!(waits[900..], [PACED_MAX; 1100]);
+        let later = now + Duration::from_secs(9);
+        assert_eq!(pace.next(later), later + TICK);
     }
 
     #[test]
