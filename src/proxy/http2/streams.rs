@@ -126,7 +126,11 @@ impl Streams {
         // It is never closed.
         let _first = self.line.acquire().await;
         if self.are_behind() {
-            sleep_until(worker.pace.next(Instant::now())).await;
+            let due = worker.pace.next(Instant::now());
+            // Who has caught up meanwhile waits no longer for those who have not.
+            while self.are_behind() && Instant::now() < due {
+                sleep_until(due.min(Instant::now() + TICK)).await;
+            }
         }
     }
 

@@ -3,6 +3,8 @@
 //! The parser stops at the first place where the text is not YAML at all. Duplicate keys are let through here and found
 //! afterwards, so that all of them are named.
 
+mod json;
+
 use super::problem::{Mark, Sink};
 use super::{DocumentProblem, Place};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -12,14 +14,14 @@ use std::fmt;
 use std::sync::Arc;
 
 /// A value and where it stands.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Node {
     pub(super) data: Data,
     pub(super) mark: Mark,
 }
 
 /// A value. YAML 1.1's `on`, `off`, `yes` and `no` are booleans, as in Kong.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Data {
     Null,
     Flag(bool),
@@ -33,7 +35,7 @@ pub(super) enum Data {
 }
 
 /// A string and, if it holds references, what was written instead.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Text {
     pub(super) value: Arc<str>,
     /// `${NAME}` and the like, unexpanded. What may be shown in place of the value.
@@ -48,7 +50,7 @@ impl Text {
 }
 
 /// One `key: value`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Entry {
     pub(super) key: Arc<str>,
     pub(super) mark: Mark,
@@ -76,6 +78,10 @@ pub(super) fn parse(text: &str) -> Result<Node, DocumentProblem> {
     if text.len() > MAX_BYTES {
         return Err(problem("the document is larger than 32 MiB".to_owned(), Mark::default()));
     }
+    json::parse(text).map_or_else(|| parse_yaml(text), Ok)
+}
+
+fn parse_yaml(text: &str) -> Result<Node, DocumentProblem> {
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_events: MAX_EVENTS,
