@@ -33,7 +33,10 @@ fuzz_target!(|text: &[u8]| {
         match kind {
             b'e' => match parse_event(json) {
                 Ok(event) => {
-                    model.apply_event(&event, now_ms);
+                    match event.is_late(now_ms) {
+                        true => model.apply_late_event(&event, now_ms),
+                        false => model.apply_event(&event, now_ms),
+                    };
                 }
                 Err(error) => assert!(!error.is_empty()),
             },

@@ -131,9 +131,12 @@ impl Session {
                     if count == 0 {
                         return self.stream.cause().await;
                     }
-                    let now_ms = clock::steady_ms();
+                    let (now_ms, wall_ms) = (clock::steady_ms(), clock::now_ms());
                     for event in events.drain(..) {
-                        urgency = urgency.max(model.apply_event(&event, now_ms));
+                        urgency = urgency.max(match event.is_late(wall_ms) {
+                            false => model.apply_event(&event, now_ms),
+                            true => model.apply_late_event(&event, now_ms),
+                        });
                     }
                 }
                 Some(answer) = self.calls.next() => match self.take(answer, model) {

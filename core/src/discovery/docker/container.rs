@@ -26,7 +26,7 @@ pub(super) struct Container {
     pub(super) health: RuntimeHealth,
     /// Past its first inspect. Before, it cannot be told whether it is well and by which signal it stops.
     pub(super) inspected: bool,
-    /// Told to stop; undone when it still runs then.
+    /// Told to stop, or in doubt; undone when it still runs then.
     pub(super) drain_until_ms: Option<u64>,
     /// Cut off the network that it was reached by, until an inspect says otherwise.
     pub(super) cut: bool,
@@ -137,6 +137,15 @@ impl Container {
             self.drain_until_ms = Some(now_ms.saturating_add(drain_ms));
         }
         ends
+    }
+
+    /// It may have ended: told to stop, until the next inspect. Whether that is news.
+    pub(super) fn doubt(&mut self, now_ms: u64) -> bool {
+        let runs = self.inspected && self.life == Life::Running && self.drain_until_ms.is_none();
+        if runs {
+            self.drain_until_ms = Some(now_ms);
+        }
+        runs
     }
 
     /// Its process ended.

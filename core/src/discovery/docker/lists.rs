@@ -1,7 +1,7 @@
 //! What a list does to the model: nothing but ask for inspects. Lists know too little to be believed alone.
 
 use super::container::Container;
-use super::model::{CONTAINERS_MAX, LATE_EVENT_MS, ListKind, ListTicket, Model, Urgency};
+use super::model::{CONTAINERS_MAX, LATE_EVENT_MS, LATE_LOOK_MS, ListKind, ListTicket, Model, Urgency};
 use super::wire::ListItem;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,6 +17,8 @@ impl Model {
     /// by which it tells when containers started, and which may be set; everything else is measured by `now_ms`, which is not.
     pub fn apply_list(&mut self, ticket: ListTicket, items: &[ListItem], now_ms: u64, engine_ms: u64) -> Urgency {
         let due_ms = if ticket.kind == ListKind::Gap { now_ms } else { now_ms + LATE_EVENT_MS };
+        // One that runs may have the address of one that does not any more, and is to be known before that goes.
+        let ended_due_ms = due_ms + LATE_LOOK_MS;
         let first = !std::mem::replace(&mut self.listed, true);
         let mut seen = BTreeSet::new();
         self.left_out = 0;
@@ -47,14 +49,14 @@ impl Model {
             };
             let confirm = runs && ticket.kind == ListKind::Gap;
             if suspect || confirm {
-                self.want(&id, due_ms, !first);
+                self.want(&id, if runs { due_ms } else { ended_due_ms }, !first);
             }
             if confirm {
                 self.unconfirmed.insert(id);
             }
         }
         for id in self.unlisted(&seen, ticket.asked_at) {
-            self.want(&id, due_ms, true);
+            self.want(&id, ended_due_ms, true);
         }
         Urgency::Soon
     }

@@ -372,5 +372,7 @@ const STRANGERS_MAX: usize = 1024;
 pub(super) const UNSIGNALLED_KILL_MS: u64 = 50;
 /// Podman's events come up to 250 ms late.
 pub(super) const LATE_EVENT_MS: u64 = 300;
+/// From a late word that something ended to the look at it: long enough to hear what has come since.
+pub(super) const LATE_LOOK_MS: u64 = 100;
 /// Between two tries to inspect a container.
 const INSPECT_RETRY_MS: u64 = 1_000;

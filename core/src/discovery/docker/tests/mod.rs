@@ -1,6 +1,7 @@
 //! The model on what a Docker Engine 20.10 (API 1.41) said, and on what it could say in any order.
 
 mod addresses;
+mod late;
 mod recorded;
 mod simulation;
 mod transitions;

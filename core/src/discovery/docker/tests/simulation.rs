@@ -190,7 +190,10 @@ fn deliver(model: &mut Model, engine: &mut Engine, asked: &mut Vec<Asked>) {
         if events {
             while engine.events.front().is_some_and(|(at, _)| *at <= now_ms) {
                 let (_, event) = engine.events.pop_front().expect("there is one");
-                model.apply_event(&event, now_ms);
+                match event.is_late(now_ms) {
+                    true => model.apply_late_event(&event, now_ms),
+                    false => model.apply_event(&event, now_ms),
+                };
             }
         } else {
             let (arrived, later) = asked.drain(..).partition(|one| one.arrives_ms <= now_ms);
