@@ -1,8 +1,10 @@
 //! What a provider says of a replica → causes of its targets.
 
 use plimsoll_core::config::DockerHealth;
-use plimsoll_core::model::{Cause, Causes, Phase, RuntimeHealth};
+use plimsoll_core::model::{Cause, Causes, Facts, Phase, Replica, RuntimeHealth};
 use plimsoll_core::upstream::Target;
+use std::cell::OnceCell;
+use std::net::IpAddr;
 
 /// Causes that a provider alone sets and clears.
 const OWNED: Causes = Causes::NONE
@@ -55,6 +57,16 @@ impl Said {
         }
     }
 
+    /// The end of a target that is only now told of, while another one lives at its address already: the next life of the same
+    /// replica, or another replica. What is in flight may be with that one, and finishes; what is not is told so by a reset.
+    pub(super) fn unless_followed(self, target: &Target, living: &Living<'_>) -> Self {
+        let ends = self.causes.has(Cause::Gone) && !target.causes().has(Cause::Gone);
+        if ends && living.has_follower_of(target) {
+            return Self { causes: Causes::NONE.with(Cause::Draining), ..self };
+        }
+        self
+    }
+
     /// Sets and clears what the provider owns, in one step. Whether that changed anything, and whether the target was cut
     /// off by it.
     pub(super) fn apply(self, target: &Target) -> (bool, bool) {
@@ -65,6 +77,31 @@ impl Said {
         }
         let cut_off = Causes(self.causes.0 & !before.0).intersects(Causes::CUT_OFF);
         (changed, cut_off)
+    }
+}
+
+/// The replicas of a provider that live, by where they are reached. Only made once it is looked into.
+pub(super) struct Living<'a> {
+    facts: &'a Facts,
+    sorted: OnceCell<Vec<(IpAddr, &'a Replica)>>,
+}
+
+impl<'a> Living<'a> {
+    pub(super) fn of(facts: &'a Facts) -> Self {
+        Self { facts, sorted: OnceCell::new() }
+    }
+
+    fn has_follower_of(&self, target: &Target) -> bool {
+        let (id, at) = (&target.id, target.address);
+        let sorted = self.sorted.get_or_init(|| {
+            let all = self.facts.replicas.iter().flat_map(|one| one.lives_at().map(move |ip| (ip, one)));
+            let mut all: Vec<_> = all.collect();
+            all.sort_unstable_by_key(|(ip, _)| *ip);
+            all
+        });
+        let first = sorted.partition_point(|(ip, _)| *ip < at.ip());
+        let mut there = sorted.iter().skip(first).take_while(|(ip, _)| *ip == at.ip());
+        there.any(|(_, replica)| replica.answers_for(id, at))
     }
 }
 

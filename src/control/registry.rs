@@ -3,7 +3,7 @@
 //! What goes stays five minutes, in bounded number: a target that flaps, or an upstream that a reload takes away and the
 //! next one brings back, finds itself with its counts, its health and its latency.
 
-use super::causes::{Readiness, Said};
+use super::causes::{Living, Readiness, Said};
 use crate::telemetry::{Series, Telemetry, metric};
 use plimsoll_core::config::DockerHealth;
 use plimsoll_core::health::Checker;
@@ -118,6 +118,7 @@ impl Registry {
         }
         let replicas: FxHashMap<(&str, &str), &Replica> =
             facts.replicas.iter().map(|replica| ((&*replica.id, &*replica.incarnation), replica)).collect();
+        let living = Living::of(facts);
         for known in self.upstreams.values_mut() {
             let mut changed = 0;
             for (id, target) in known.targets.iter_mut().filter(|(id, _)| id.provider == facts.provider) {
@@ -129,6 +130,7 @@ impl Registry {
                     let moved = way.address != Some(target.target.address.ip());
                     if moved { Said { causes: said.causes.with(Cause::Draining), ..said } } else { said }
                 });
+                let said = said.unless_followed(&target.target, &living);
                 // One that left the plan is out for a reason that its provider does not know.
                 if target.left.is_some() && said.causes.is_empty() {
                     continue;

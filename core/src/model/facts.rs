@@ -1,9 +1,9 @@
 //! What a provider says exists right now, and how fresh that is. Trouble with a provider is a state of its facts, not an
 //! error: what was last known goes on serving.
 
-use super::UpstreamId;
+use super::{TargetId, UpstreamId};
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// Everything one provider knows, whole. A provider sends its whole view each time, never a difference.
@@ -74,6 +74,27 @@ impl Replica {
             Way { address: None, phase: if alive { Phase::Disconnected } else { self.phase } }
         })
     }
+
+    /// Where it is reached on any of its networks, if it lives.
+    pub fn lives_at(&self) -> impl Iterator<Item = IpAddr> {
+        let lives = matches!(self.phase, Phase::Running | Phase::Stopping | Phase::Paused);
+        let all = self.address.into_iter().chain(self.networks.values().filter_map(|way| way.address));
+        all.filter(move |_| lives)
+    }
+
+    /// Whether what is sent to a target with this identity, at an address where this one lives, is for this one to answer: it is
+    /// the same replica, or has that port.
+    #[must_use]
+    pub fn answers_for(&self, target: &TargetId, at: SocketAddr) -> bool {
+        match self.published.as_slice() {
+            // What it does not expose may be named by a label. But on the loopback address it is not alone.
+            [] => {
+                let unknown = self.ports.is_empty() && !at.ip().is_loopback();
+                unknown || self.id == target.id || self.ports.contains(&at.port())
+            }
+            published => published.iter().any(|(_, reached)| *reached == at.port()),
+        }
+    }
 }
 
 /// How a replica is reached on one of its networks.
@@ -122,4 +143,62 @@ pub struct Problem {
     pub subject: String,
     /// What is wrong and the way out, in lower case, one line.
     pub message: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: &str = "172.18.0.2:80";
+    const SHARED: &str = "127.0.0.1:80";
+
+    fn replica(ports: &[u16], published: &[(u16, u16)]) -> Replica {
+        Replica {
+            id: "a".into(),
+            incarnation: "2".into(),
+            name: "a".to_owned(),
+            group: UpstreamId::document("web"),
+            address: Some(IpAddr::from([172, 18, 0, 2])),
+            networks: BTreeMap::new(),
+            ports: ports.to_vec(),
+            published: published.to_vec(),
+            labels: BTreeMap::new(),
+            phase: Phase::Running,
+            health: RuntimeHealth::None,
+            created_ms: 0,
+        }
+    }
+
+    #[test]
+    fn what_is_sent_to_an_address_is_for_the_same_replica_or_for_whom_the_port_leads_to() {
+        let check = |replica: Replica, id: &str, at: &str, expected: bool| {
+            let target = TargetId { provider: "docker".into(), id: id.into(), incarnation: "1".into(), port: 80 };
+            assert_eq!(replica.answers_for(&target, at.parse().unwrap()), expected, "{replica:?} for {id} at {at}");
+        };
+        check(replica(&[80], &[]), "a", OWN, true);
+        check(replica(&[81], &[]), "a", OWN, true);
+        check(replica(&[80], &[]), "b", OWN, true);
+        check(replica(&[81], &[]), "b", OWN, false);
+        check(replica(&[], &[]), "b", OWN, true);
+        check(replica(&[], &[]), "b", SHARED, false);
+        check(replica(&[80], &[]), "b", SHARED, true);
+        check(replica(&[80], &[(80, 32768)]), "a", SHARED, false);
+        check(replica(&[80], &[(80, 32768)]), "b", "127.0.0.1:32768", true);
+    }
+
+    #[test]
+    fn one_that_does_not_live_lives_nowhere() {
+        let check = |phase: Phase, expected: usize| {
+            let back = Way { address: Some(IpAddr::from([172, 19, 0, 2])), phase };
+            let networks = BTreeMap::from([("back".into(), back)]);
+            let one = Replica { phase, networks, ..replica(&[80], &[]) };
+            assert_eq!(one.lives_at().count(), expected, "{phase:?}");
+        };
+        check(Phase::Running, 2);
+        check(Phase::Stopping, 2);
+        check(Phase::Paused, 2);
+        check(Phase::Disconnected, 0);
+        check(Phase::Stopped, 0);
+        check(Phase::Gone, 0);
+    }
 }

@@ -8,6 +8,7 @@ use plimsoll_core::model::{Cause, Causes, Phase, RuntimeHealth};
 use plimsoll_test_support::target::{Behaviour, Target};
 use plimsoll_test_support::wait::until;
 use plimsoll_test_support::wire::Wire;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
@@ -166,6 +167,54 @@ async fn a_post_that_a_replica_may_have_is_not_done_again_when_it_is_cut_off() {
     teller.add("two", two.address).change("one", |replica| replica.phase = Phase::Disconnected).tell();
     assert_eq!(wire.answer_within(SOON, false).await.unwrap().status, 502);
     running.drain_and_stop(Duration::ZERO, SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_a_replica_whose_address_another_one_has_by_now_cuts_nothing_until_that_one_ends() {
+    type Follows = fn(&mut Teller, SocketAddr);
+    let again: Follows = |teller, _| {
+        teller.change("one", |replica| replica.incarnation = "2".into());
+    };
+    let another: Follows = |teller, address| {
+        teller.remove("one").add("next", address);
+    };
+    for follows in [again, another] {
+        let (one, mut arrives, go) = holding_posts().await;
+        let two = Target::answering("two").await;
+        let (mut teller, provider) = docker();
+        teller.add("one", one.address).add("two", two.address);
+        teller.change("two", |replica| replica.phase = Phase::Stopped);
+        let running = started(&mut teller, provider).await;
+        let handle = running.handle();
+        until_causes(&handle, "one", Causes::NONE).await;
+        let known = || handle.view().upstream("web.shop").and_then(|web| web.pool().targets().first().cloned());
+        let before = known().unwrap().target;
+        let mut wires = Vec::new();
+        for _ in 0..2 {
+            let mut wire = Wire::connect(running.address("http").unwrap()).await.unwrap();
+            wire.send("POST / HTTP/1.1\r\nHost: web.test\r\nContent-Length: 2\r\n\r\nhi").await.unwrap();
+            arrives.recv().await.unwrap();
+            wires.push(wire);
+        }
+        follows(&mut teller, one.address);
+        teller.tell();
+        until(LIMIT, "it was told", async || before.causes() == Causes::NONE.with(Cause::Draining)).await;
+        go.add_permits(1);
+        let first = async |wires: &mut [Wire]| match wires {
+            [one, other] => tokio::select! {
+                answer = one.answer_within(SOON, false) => (0, answer),
+                answer = other.answer_within(SOON, false) => (1, answer),
+            },
+            _ => unreachable!("there are two"),
+        };
+        let (index, answer) = first(&mut wires).await;
+        assert_eq!(answer.unwrap().status, 200);
+        teller.remove("one").remove("next").change("two", |replica| replica.phase = Phase::Running).tell();
+        assert_eq!(wires.swap_remove(1 - index).answer_within(SOON, false).await.unwrap().status, 502);
+        drop(wires);
+        until(LIMIT, "nothing is in flight", async || before.inflight() == 0).await;
+        running.drain_and_stop(Duration::ZERO, SOON).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
