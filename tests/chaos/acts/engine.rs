@@ -27,36 +27,31 @@ impl Scene {
             // Who comes anew is taken, and told nothing. A stream that stalls looks as if there were nothing to tell.
             self.relay(Mode::Stall);
         }
-        let killed = self.happen_meanwhile(how / 3, who).await;
+        self.happen_meanwhile(how / 3, who).await;
         sleep(Duration::from_millis(pause_ms)).await;
         self.relay(Mode::Pass);
         self.until_engine_is(1.0).await;
-        if !killed.is_empty() {
-            self.containers().run("start", &killed).await;
-        }
         self.settle().await;
     }
 
-    /// Gives those that are to be started again when the engine is back: that the gateway hears of a death when the next life
-    /// has begun is not tried here.
-    async fn happen_meanwhile(&mut self, what: u8, who: u8) -> Vec<String> {
+    async fn happen_meanwhile(&mut self, what: u8, who: u8) {
         let replicas = self.document.replicas;
         match what % 3 {
-            0 if replicas > 1 => return self.kill_unheard(who).await,
+            0 if replicas > 1 => self.begin_anew_unheard(who).await,
             1 if replicas > 1 => self.scale(replicas - 1).await,
             _ if replicas < REPLICAS_MAX => self.scale(replicas + 1).await,
             _ => {}
         }
-        Vec::new()
     }
 
-    async fn kill_unheard(&self, who: u8) -> Vec<String> {
+    /// When the gateway hears of the death, the next life has begun.
+    async fn begin_anew_unheard(&self, who: u8) {
         let one = self.one(who);
         let kill = self.account.trouble(Trouble::Killed);
         self.containers().run("kill", &one).await;
         sleep(DYING).await;
         drop(kill);
-        one
+        self.containers().run("start", &one).await;
     }
 
     fn relay(&self, mode: Mode) {
