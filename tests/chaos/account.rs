@@ -1,6 +1,6 @@
 //! Where every request ended up, by the rules of the table in `main.rs`.
 
-use crate::excuse::{Trouble, excuse};
+use crate::excuse::{MEMORY_SHORT, Trouble, excuse};
 use crate::schedule::{Kind, Request};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// The service of what was answered before it was looked at who it was for, in the gateway's books and in ours.
+pub(crate) const UNROUTED: &str = "";
 /// How many losses are kept and printed one by one.
 const PRINTED: usize = 40;
 
@@ -82,8 +84,14 @@ impl Account {
     pub(crate) fn ended(&self, request: &Request, started: Instant, outcome: Outcome) {
         let ended = Instant::now();
         let mut books = self.books.lock();
+        let of_its_time = |(what, from, to): &(Trouble, Instant, Option<Instant>)| {
+            (to.is_none_or(|to| started <= to) && *from <= ended).then_some(*what)
+        };
+        let troubles: Vec<Trouble> = books.troubles.iter().filter_map(of_its_time).collect();
+        let reason = excuse(request, &outcome, &troubles);
         if let Some(status) = outcome.status() {
-            *books.statuses.entry((request.kind.service(), status)).or_default() += 1;
+            let service = if reason == Some(MEMORY_SHORT) { UNROUTED } else { request.kind.service() };
+            *books.statuses.entry((service, status)).or_default() += 1;
         }
         if let Outcome::Right(_) = outcome {
             *books.right.entry(request.kind).or_default() += 1;
@@ -97,11 +105,7 @@ impl Account {
             }
             return;
         }
-        let of_its_time = |(what, from, to): &(Trouble, Instant, Option<Instant>)| {
-            (to.is_none_or(|to| started <= to) && *from <= ended).then_some(*what)
-        };
-        let troubles: Vec<Trouble> = books.troubles.iter().filter_map(of_its_time).collect();
-        if let Some(reason) = excuse(request, &outcome, &troubles) {
+        if let Some(reason) = reason {
             *books.excused.entry((reason, request.kind)).or_default() += 1;
             return;
         }

@@ -1,10 +1,10 @@
 //! The gateway's own books, held against those of the clients: its counters, which begin anew in every process that takes
 //! over, and its access log, which does not.
 
-use crate::account::Account;
+use crate::account::{Account, UNROUTED};
 use crate::acts::{Scene, UPSTREAM};
-use crate::excuse::{GATEWAY_DIED, KILLED_WITH_IT, NO_DESCRIPTORS, NO_GATEWAY, RESET_BEFORE_HEAD};
-use crate::log::Lines;
+use crate::excuse::{GATEWAY_DIED, KILLED_WITH_IT, MEMORY_SHORT, NO_DESCRIPTORS, NO_GATEWAY, RESET_BEFORE_HEAD};
+use crate::log::{Lines, Written};
 use crate::named::NAMED;
 use plimsoll_test_support::metrics;
 use plimsoll_test_support::wait::until;
@@ -14,7 +14,11 @@ use std::time::Duration;
 /// 15 s: for what is counted to be counted.
 const COUNTED_MAX: Duration = Duration::from_secs(15);
 /// What is asked: the replicas' HTTP, and their gRPC; and who is found by a name.
-const SERVICES: [&str; 3] = ["web", "calls", NAMED];
+const ASKED: [&str; 3] = ["web", "calls", NAMED];
+/// And what was not routed.
+const SERVICES: [&str; 4] = [ASKED[0], ASKED[1], ASKED[2], UNROUTED];
+/// More than there are: of what was not routed much is of clients that keep no books.
+const UNCOUNTED: u64 = 1 << 40;
 
 /// By service and status, or of all.
 type Statuses = BTreeMap<(&'static str, u16), u64>;
@@ -125,7 +129,7 @@ impl Scene {
                 let labels = [("service", service), ("code", &status.to_string())];
                 let unseen = self.past.unseen.get(&(service, *status)).copied().unwrap_or_default();
                 let counted = value("plimsoll_http_requests_total", &labels);
-                let reset = if *status == 200 { reset } else { 0 };
+                let reset = if *status == 200 || service == UNROUTED { reset } else { 0 };
                 check(format!("answers of {service} with {status}"), counted, *answers, unseen, reset);
             }
             let counted = value("plimsoll_http_requests_total", &[("service", service)]);
@@ -142,6 +146,9 @@ impl Scene {
 
     /// Answers that began, as far as the gateway knows, and of which the client had nothing.
     fn reset(&self, service: &str) -> u64 {
+        if service == UNROUTED {
+            return UNCOUNTED;
+        }
         let unseen = |reason: &str| matches!(reason, RESET_BEFORE_HEAD | GATEWAY_DIED);
         self.account.excused_where(|reason, kind| unseen(reason) && kind.service() == service)
     }
@@ -157,13 +164,14 @@ impl Scene {
         let named = |is_it: &dyn Fn(&str) -> bool| {
             account.excused_where(|reason, kind| is_it(reason) && kind.service() == NAMED)
         };
-        let elsewhere = |reason: &str| matches!(reason, GATEWAY_DIED | NO_GATEWAY | NO_DESCRIPTORS);
-        let tunnels = account.excused_where(|_, kind| kind.is_tunnel());
+        let elsewhere = |reason: &str| matches!(reason, GATEWAY_DIED | NO_GATEWAY | NO_DESCRIPTORS | MEMORY_SHORT);
+        let tunnels = account.excused_where(|reason, kind| reason != MEMORY_SHORT && kind.is_tunnel());
         let ended = account.right_where(|kind| kind.is_tunnel());
         let unanswered = excused(&|reason| reason == KILLED_WITH_IT);
         let begun = excused(&|reason| reason != KILLED_WITH_IT && !elsewhere(reason));
         let misnamed = named(&|reason| !elsewhere(reason));
         let shed = account.excused_where(|reason, _| reason == NO_DESCRIPTORS);
+        let short = account.excused_where(|reason, _| reason == MEMORY_SHORT);
         let died = account.excused_where(|reason, _| reason == GATEWAY_DIED);
         let lost = |upstream| value("plimsoll_requests_lost_total", &[("upstream", upstream)]);
         let cut = value("plimsoll_requests_lost_total", &[("upstream", UPSTREAM), ("reason", "answer_cut")]);
@@ -182,14 +190,19 @@ impl Scene {
         check("lost without an answer", lost(UPSTREAM) - cut, unanswered, unanswered + tunnels);
         check("lost for want of a name", lost(NAMED), misnamed, misnamed);
         check("shed", turned_away, shed, shed);
+        let for_memory = value("plimsoll_requests_shed_total", &[("reason", "memory")]);
+        check("shed for memory", for_memory, short, UNCOUNTED);
         wrong
     }
 
     /// What the access log says otherwise than clients, `dropped` lines of it being missing; it has ended.
     pub(crate) fn lines_against(&self, dropped: f64) -> Vec<String> {
-        let (lines, torn) = self.log.lines();
+        let Written { lines, torn, long } = self.log.written(&ASKED);
         eprintln!("the access log: {} lines, {dropped} dropped, {torn} torn", lines.values().sum::<u64>());
         let mut wrong = Vec::new();
+        if long > 0 {
+            wrong.push(format!("{long} lines tell of a request that took longer than any did"));
+        }
         let (mut missing, mut unlogged) = (0, 0);
         for service in SERVICES {
             let reset = self.reset(service);

@@ -99,7 +99,7 @@ impl Document {
         let (certificate, key) = (indented(&self.identity.certificate), indented(&self.identity.key));
         let discover = match &self.source {
             Source::Processes(record) => format!(
-                "process: {{command: {}, replicas: {}, env: {{{}: {:?}, RELEASE: \"{}\"}}}}",
+                "process: {{command: {}, replicas: {}, env: {{{}: {:?}, RELEASE: \"{}\", LD_PRELOAD: \"\"}}}}",
                 replica::command(),
                 self.replicas,
                 replica::RECORD,
@@ -120,7 +120,7 @@ impl Document {
              - name: {NAMED}\n  host: {NAMED}\n  routes:\n  - {{name: {NAMED}, hosts: [{NAME}]}}\n\
              upstreams:\n- name: web\n  algorithm: {algorithm}\n  discover: {{{discover}}}\n{guards}\
              - {{name: {NAMED}, targets: [{{target: \"{named}\"}}]}}\n\
-             certificates:\n- cert: |\n{certificate}  key: |\n{key}  snis: [{{name: {HOST}}}]\n",
+             certificates:\n- cert: |\n{certificate}  key: |\n{key}  snis: [{{name: {HOST}}}, {{name: {noisy}}}]\n",
             noise = self.noise,
             noisy = noise::HOST,
             named = self.named,

@@ -19,11 +19,15 @@ pub(crate) enum Trouble {
     NoGateway,
     /// The gateway may open no more files.
     NoDescriptors,
+    /// Its memory is nearly used up.
+    MemoryShort,
 }
 
 /// What the gateway says where the only target of an upstream has no address, and where it has no room.
 const NO_PEER: &str = "failure to get a peer";
 const OVERLOADED: &str = "The gateway is overloaded";
+/// When who is told so may come again, as [`refused`] puts it.
+const SOON: &str = "Retry-After: 1; ";
 /// What the system says where nobody listens.
 const REFUSED: &str = "Connection refused";
 /// The gateway had sent a head, as far as it knows: a reset overtakes what HTTP/2 still has in its queue.
@@ -43,6 +47,14 @@ pub(crate) const GATEWAY_DIED: &str = "its gateway was killed";
 pub(crate) const NO_GATEWAY: &str = "refused: its gateway was not back yet";
 /// What wanted a file more was turned away.
 pub(crate) const NO_DESCRIPTORS: &str = "503: no descriptor was left";
+/// Whatever came then, before it was looked at who it was for.
+pub(crate) const MEMORY_SHORT: &str = "503: memory was short, and it was told to come again";
+
+/// An answer that was not asked for, with what its client is told.
+pub(crate) fn refused(status: u16, retry_after: Option<&str>, why: &str) -> Outcome {
+    let when = retry_after.map(|when| format!("Retry-After: {when}; ")).unwrap_or_default();
+    Outcome::Answered(status, when + why)
+}
 
 /// The table: why a request may have failed.
 pub(crate) fn excuse(request: &Request, outcome: &Outcome, troubles: &[Trouble]) -> Option<&'static str> {
@@ -57,6 +69,9 @@ pub(crate) fn excuse(request: &Request, outcome: &Outcome, troubles: &[Trouble])
         Outcome::Answered(503, why) if there_was(Trouble::NoDescriptors) && why.contains(OVERLOADED) => {
             Some(NO_DESCRIPTORS)
         }
+        Outcome::Answered(503, why) if there_was(Trouble::MemoryShort) && is_told_to_come_again(why) => {
+            Some(MEMORY_SHORT)
+        }
         Outcome::None(why) if there_was(Trouble::NoGateway) && why.contains(REFUSED) => Some(NO_GATEWAY),
         Outcome::Cut(..) | Outcome::None(_) if there_was(Trouble::GatewayDied) => Some(GATEWAY_DIED),
         _ if is_named => None,
@@ -66,6 +81,10 @@ pub(crate) fn excuse(request: &Request, outcome: &Outcome, troubles: &[Trouble])
         Outcome::None(_) if killed && kind.may_be_reset() => Some(RESET_BEFORE_HEAD),
         _ => None,
     }
+}
+
+fn is_told_to_come_again(why: &str) -> bool {
+    why.strip_prefix(SOON).is_some_and(|words| words.contains(OVERLOADED))
 }
 
 #[cfg(test)]
@@ -102,6 +121,29 @@ mod tests {
         check(Kind::CallStream, Outcome::None(String::new()), true, true);
         check(Kind::CallStream, Outcome::None(String::new()), false, false);
         check(Kind::CallStream, Outcome::Wrong(String::new()), true, false);
+    }
+
+    #[test]
+    fn short_memory_excuses_exactly_one_answer() {
+        let check = |kind, outcome, troubles: &[Trouble], excused: bool| {
+            assert_eq!(
+                excuse(&request(kind), &outcome, troubles).is_some(),
+                excused,
+                "{kind:?} {outcome:?} {troubles:?}"
+            );
+        };
+        let short = &[Trouble::MemoryShort];
+        check(Kind::Post, refused(503, Some("1"), OVERLOADED), short, true);
+        check(Kind::NamedGet, refused(503, Some("1"), OVERLOADED), short, true);
+        check(Kind::Call, refused(503, Some("1"), OVERLOADED), short, true);
+        check(Kind::Post, refused(503, Some("1"), OVERLOADED), &[Trouble::Killed], false);
+        check(Kind::Post, refused(503, None, OVERLOADED), short, false);
+        check(Kind::Post, refused(503, Some("60"), OVERLOADED), short, false);
+        check(Kind::Call, refused(503, None, OVERLOADED), short, false);
+        check(Kind::Post, refused(503, Some("1"), "The service is overloaded"), short, false);
+        check(Kind::Post, refused(502, Some("1"), OVERLOADED), short, false);
+        check(Kind::Post, Outcome::None(REFUSED.to_owned()), short, false);
+        check(Kind::Post, Outcome::Cut(200, String::new()), short, false);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a client of gRPC makes of an answer.
 
 use crate::account::Outcome;
+use crate::excuse::refused;
 use crate::schedule::{Kind, Request};
 use http::HeaderMap;
 use http::response::Parts;
@@ -21,7 +22,8 @@ pub(crate) fn judge(request: &Request, sent: &[u8], head: &Parts, body: &[u8], t
     let message = text(&head.headers, "grpc-message");
     let reason = REASONS.iter().find(|(words, _)| message.starts_with(words));
     if let (Some((_, status)), "14") = (reason, text(&head.headers, "grpc-status")) {
-        return Outcome::Answered(*status, message.to_owned());
+        let when = head.headers.get("retry-after").and_then(|value| value.to_str().ok());
+        return refused(*status, when, message);
     }
     // Without it, an answer that was cut would pass for a whole one: nothing excuses that.
     let ended = text(trailers, "grpc-status");

@@ -1,8 +1,9 @@
 //! Requests of HTTP/1.1, byte by byte.
 
 use crate::account::Outcome;
+use crate::excuse::refused;
 use crate::schedule::{Kind, Request};
-use crate::traffic::{PATIENCE, body_of, judge, path_of};
+use crate::traffic::{PATIENCE, beginning, body_of, judge, path_of};
 use crate::tunnel;
 use plimsoll_test_support::wire::{Broken, Wire};
 use std::cell::RefCell;
@@ -40,8 +41,10 @@ impl Http1 {
         match wire.answer_within(PATIENCE, false).await {
             Ok(answer) => {
                 let events = answer.trailers.iter().find(|(name, _)| name == "x-events");
-                let outcome =
-                    judge(request, &body, answer.status, &answer.body, events.map(|(_, value)| value.as_str()));
+                let outcome = match answer.status {
+                    200 => judge(request, &body, &answer.body, events.map(|(_, value)| value.as_str())),
+                    status => refused(status, answer.field("retry-after"), &beginning(&answer.body)),
+                };
                 let closes = answer.field("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
                 if sent.is_ok() && !request.kind.is_fresh() && !closes {
                     self.idle.borrow_mut().push(wire);

@@ -1,9 +1,10 @@
 //! Requests as streams of HTTP/2: many on one connection, without TLS and with it.
 
 use crate::account::Outcome;
+use crate::excuse::refused;
 use crate::grpc;
 use crate::schedule::Request;
-use crate::traffic::{HOST, PATIENCE, body_of, judge, path_of};
+use crate::traffic::{HOST, PATIENCE, beginning, body_of, judge, path_of};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body_util::{BodyExt, Full};
@@ -149,6 +150,12 @@ async fn read(request: &Request, sent: &[u8], answer: http::Response<hyper::body
     if request.kind.is_call() {
         return grpc::judge(request, sent, &head, &whole, &trailers);
     }
-    let events = trailers.get("x-events").and_then(|value| value.to_str().ok());
-    judge(request, sent, head.status.as_u16(), &whole, events)
+    match head.status.as_u16() {
+        200 => judge(request, sent, &whole, text(&trailers, "x-events")),
+        status => refused(status, text(&head.headers, "retry-after"), &beginning(&whole)),
+    }
+}
+
+fn text<'a>(fields: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    fields.get(name)?.to_str().ok()
 }

@@ -14,8 +14,21 @@ use tempfile::TempDir;
 /// 15 s: for the gateway to look at its log again.
 const REOPEN_MAX: Duration = Duration::from_secs(15);
 
+/// 60 s: no request that counts takes as long; the least that a clock leaps by is more.
+const LONG_MS: f64 = 60_000.0;
+
 /// By service and status: lines.
 pub(crate) type Lines = BTreeMap<(String, u16), u64>;
+
+/// What was written in all.
+#[derive(Default)]
+pub(crate) struct Written {
+    pub(crate) lines: Lines,
+    /// Halves of lines.
+    pub(crate) torn: u64,
+    /// Of those services whose requests count: lines by which a request took longer than any does.
+    pub(crate) long: u64,
+}
 
 /// The files that it was written to.
 pub(crate) struct AccessLog {
@@ -69,27 +82,31 @@ impl AccessLog {
         pipe
     }
 
-    /// What was written in all, and how many lines were torn.
-    pub(crate) fn lines(&self) -> (Lines, u64) {
-        let (mut lines, mut torn) = (Lines::new(), 0);
+    /// What was written to all files, where lines of these services count.
+    pub(crate) fn written(&self, services: &[&str]) -> Written {
+        let mut written = Written::default();
         for number in 1..=self.files.get() {
             let file = std::fs::read(self.folder.path().join(format!("lines.{number}"))).unwrap_or_default();
             for line in file.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                match place(line) {
-                    Some(place) => *lines.entry(place).or_default() += 1,
-                    None => torn += 1,
-                }
+                let Some((service, status, took_ms)) = read(line) else {
+                    written.torn += 1;
+                    continue;
+                };
+                written.long += u64::from(took_ms > LONG_MS && services.contains(&service.as_str()));
+                *written.lines.entry((service, status)).or_default() += 1;
             }
         }
-        (lines, torn)
+        written
     }
 }
 
-/// Of a line: service and status.
-fn place(line: &[u8]) -> Option<(String, u16)> {
+/// Of a line: service, status, and the longest of its spans in milliseconds.
+fn read(line: &[u8]) -> Option<(String, u16, f64)> {
     let line: Value = serde_json::from_slice(line).ok()?;
     let status = line.get("status")?.as_u64()?.try_into().ok()?;
-    Some((line.get("service")?.as_str().unwrap_or_default().to_owned(), status))
+    let spans = ["duration_ms", "upstream_ms", "held_ms"].into_iter().filter_map(|name| line.get(name)?.as_f64());
+    let service = line.get("service")?.as_str().unwrap_or_default().to_owned();
+    Some((service, status, spans.fold(0.0, f64::max)))
 }
 
 #[cfg(test)]
@@ -98,12 +115,13 @@ mod tests {
 
     #[test]
     fn a_line_has_its_place_by_service_and_status_and_half_a_line_has_none() {
-        let check = |line: &str, expected: Option<(&str, u16)>| {
-            let expected = expected.map(|(service, status)| (service.to_owned(), status));
-            assert_eq!(place(line.as_bytes()), expected, "{line}");
+        let check = |line: &str, expected: Option<(&str, u16, f64)>| {
+            let expected = expected.map(|(service, status, took_ms)| (service.to_owned(), status, took_ms));
+            assert_eq!(read(line.as_bytes()), expected, "{line}");
         };
-        check(r#"{"path":"/","service":"web","status":200}"#, Some(("web", 200)));
-        check(r#"{"path":"/","service":null,"status":404}"#, Some(("", 404)));
+        check(r#"{"path":"/","service":"web","status":200}"#, Some(("web", 200, 0.0)));
+        check(r#"{"service":"web","status":200,"duration_ms":2.5,"upstream_ms":null}"#, Some(("web", 200, 2.5)));
+        check(r#"{"path":"/","service":null,"status":404}"#, Some(("", 404, 0.0)));
         check(r#"{"path":"/","service":"we"#, None);
         check(r#"b","status":200}"#, None);
     }

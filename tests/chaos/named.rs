@@ -5,12 +5,10 @@
 //! and nothing happens to names.
 
 use plimsoll_sample::{Options, serve};
-use plimsoll_test_support::deployed::Deployed;
-use plimsoll_test_support::gateway::Gateway;
 use plimsoll_test_support::names::{NameServer, Says};
+use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -82,28 +80,19 @@ impl Named {
         self.server.as_ref().map(|_| self.folder.path().join("disk"))
     }
 
-    /// Starts a gateway that asks the name server.
-    pub(crate) async fn gateway(&self, deployed: &Deployed, document: &str) -> Gateway {
-        let mut command = match self.disk() {
-            None => Command::new(deployed.path()),
-            Some(disk) => {
-                let mut command = own_files(&self.folder.path().join("resolv.conf"), &disk);
-                command.arg(deployed.path());
-                command
-            }
-        };
-        command.stdin(Stdio::null());
-        Gateway::start_by(command, document).await
+    /// What stands before a program that shall ask the name server.
+    pub(crate) fn words(&self) -> Vec<OsString> {
+        let words = self.disk().map(|disk| own_files(&self.folder.path().join("resolv.conf"), &disk));
+        words.unwrap_or_default()
     }
 }
 
-/// A command that runs what is added to it with another `/etc/resolv.conf`, and a disk of 256 KiB.
-fn own_files(resolv_conf: &Path, disk: &Path) -> Command {
+/// What runs a program with another `/etc/resolv.conf`, and a disk of 256 KiB.
+fn own_files(resolv_conf: &Path, disk: &Path) -> Vec<OsString> {
     let script =
         "mount --bind \"$1\" /etc/resolv.conf && mount -t tmpfs -o size=256k small \"$2\" && shift 2 && exec \"$@\"";
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "sh", "-c", script, "sh"]).arg(resolv_conf).arg(disk).kill_on_drop(true);
-    command
+    let words = ["unshare", "--mount", "sh", "-c", script, "sh"];
+    words.into_iter().map(OsString::from).chain([resolv_conf.into(), disk.into()]).collect()
 }
 
 /// The name server, where there can be one.
@@ -111,7 +100,8 @@ async fn start(address: Ipv4Addr, folder: &TempDir, truth: Ipv4Addr) -> Option<N
     let at = |name: &str| folder.path().join(name);
     std::fs::create_dir(at("disk")).expect("a folder");
     std::fs::write(at("resolv.conf"), format!("nameserver {address}\noptions timeout:1 attempts:2\n")).expect("a file");
-    let tried = own_files(&at("resolv.conf"), &at("disk")).arg("true").output().await;
+    let words = own_files(&at("resolv.conf"), &at("disk"));
+    let tried = Command::new(&words[0]).args(&words[1..]).arg("true").kill_on_drop(true).output().await;
     if !tried.is_ok_and(|output| output.status.success()) {
         eprintln!("no mount namespace: nothing happens to names");
         return None;

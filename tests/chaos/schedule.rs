@@ -214,6 +214,10 @@ pub(crate) enum Act {
     Descriptors { pause_ms: u64 },
     /// The gateway is killed, and started again after a while.
     Die { pause_ms: u64 },
+    /// The gateway's wall clock leaps there, to the other side, and comes back; something happens meanwhile.
+    Clock { how: u8, who: u8, pause_ms: u64 },
+    /// The memory limit of the gateway's cgroup is lowered to little more than what is used, for a while.
+    Memory { pause_ms: u64 },
     /// One is stopped and started again, in good order (containers).
     Restart { who: u8 },
     /// All are, at once (containers).
@@ -256,7 +260,7 @@ pub(crate) fn steps(seed: u64, runtime: Runtime) -> impl Iterator<Item = Step> {
 }
 
 /// Of so many acts, those that only containers know come last.
-const ANYWHERE: u8 = 31;
+const ANYWHERE: u8 = 34;
 const OF_CONTAINERS: u8 = 8;
 
 fn act(random: &mut Rng, runtime: Runtime) -> Act {
@@ -287,6 +291,8 @@ fn act(random: &mut Rng, runtime: Runtime) -> Act {
         28 => Act::LogStuck { pause_ms },
         29 => Act::Descriptors { pause_ms },
         30 => Act::Die { pause_ms },
+        31..33 => Act::Clock { how: random.u8(..), who, pause_ms },
+        33 => Act::Memory { pause_ms },
         _ => act_of_containers(random, who, pause_ms),
     }
 }
@@ -335,7 +341,7 @@ mod tests {
             acts.collect::<HashSet<_>>()
         };
         let (processes, containers) = (acts(Runtime::Processes), acts(Runtime::Containers));
-        assert_eq!((processes.len(), containers.len()), (19, 24));
+        assert_eq!((processes.len(), containers.len()), (21, 26));
         assert!(processes.is_subset(&containers));
         let kinds: HashSet<_> = (0..5000).map(|number| Request::of(5, number).kind).collect();
         assert_eq!(kinds.len(), MIX.len());
@@ -343,11 +349,12 @@ mod tests {
 
     #[test]
     fn the_seed_of_every_day_does_everything_to_the_gateway_within_its_first_steps() {
-        for (runtime, kinds) in [(Runtime::Processes, 7), (Runtime::Containers, 8)] {
+        for (runtime, kinds) in [(Runtime::Processes, 9), (Runtime::Containers, 10)] {
             let to_the_gateway = steps(SEED, runtime).take(16).filter(|step| {
                 let is_change = matches!(step.act, Act::HandOver { .. } | Act::HandOverFails { .. } | Act::Die { .. });
                 let is_fault = matches!(step.act, Act::Names { .. } | Act::DiskFull { .. } | Act::LogStuck { .. });
-                is_change || is_fault || matches!(step.act, Act::Descriptors { .. } | Act::Engine { .. })
+                let is_want = matches!(step.act, Act::Descriptors { .. } | Act::Memory { .. });
+                is_change || is_fault || is_want || matches!(step.act, Act::Clock { .. } | Act::Engine { .. })
             });
             let done: HashSet<_> = to_the_gateway.map(|step| discriminant(&step.act)).collect();
             assert_eq!(done.len(), kinds, "{runtime:?}: find another seed");

@@ -1,6 +1,7 @@
 //! Connections that stop speaking HTTP: one that gives everything back, and `WebSocket`s.
 
 use crate::account::Outcome;
+use crate::excuse::refused;
 use crate::http1::bytes_of;
 use crate::schedule::Request;
 use crate::traffic::{PATIENCE, body_of};
@@ -43,7 +44,7 @@ async fn open(wire: &mut Wire, request: &Request) -> std::result::Result<(), Out
     let sent = wire.send(bytes_of(request, &[])).await;
     let answer = wire.answer_within(PATIENCE, false).await;
     let answer = answer.map_err(|broken| Outcome::None(format!("{broken}, sent: {sent:?}")))?;
-    if answer.status == 101 { Ok(()) } else { Err(Outcome::Answered(answer.status, answer.text())) }
+    if answer.status == 101 { Ok(()) } else { Err(refused(answer.status, answer.field("retry-after"), &answer.text())) }
 }
 
 fn broken(error: &Error) -> Outcome {

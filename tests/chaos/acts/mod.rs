@@ -1,24 +1,29 @@
 //! Does what the schedule says.
 
+mod clock;
 mod death;
 mod disk;
 mod engine;
 mod files;
 mod handover;
+mod memory;
 mod names;
 
 use crate::account::Account;
 use crate::books::Past;
+use crate::clock::WallClock;
 use crate::document::Document;
 use crate::excuse::Trouble;
 use crate::fleet::Fleet;
 use crate::log::AccessLog;
+use crate::memory::Group;
 use crate::named::Named;
 use crate::schedule::{Act, Step};
 use plimsoll_test_support::deployed::Deployed;
 use plimsoll_test_support::gateway::Gateway;
 use plimsoll_test_support::wait::until;
 use rustix::process::Signal;
+use rustls::ClientConfig;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -34,7 +39,8 @@ const DYING: Duration = Duration::from_millis(100);
 /// The upstream that all of it is about.
 pub(crate) const UPSTREAM: &str = "web";
 
-/// The gateway, its replicas, and who does things to them. Dropped in this order: the gateway goes before containers.
+/// The gateway, its replicas, and who does things to them. Dropped in this order: the gateway goes before containers, and
+/// before its cgroup.
 pub(crate) struct Scene {
     pub(crate) gateway: Gateway,
     pub(crate) fleet: Fleet,
@@ -45,6 +51,11 @@ pub(crate) struct Scene {
     pub(crate) named: Named,
     pub(crate) log: AccessLog,
     pub(crate) past: Past,
+    /// Of a client that speaks HTTP/1 over TLS.
+    pub(crate) trust: Arc<ClientConfig>,
+    pub(crate) clock: WallClock,
+    /// In which the gateway is, if there can be one.
+    pub(crate) group: Option<Group>,
     /// Lines of the access log in whose middle a disk was full, or the gateway was killed, perhaps.
     pub(crate) torn_max: u64,
     /// The most workers that a process of the gateway has had.
@@ -88,6 +99,8 @@ impl Scene {
             Act::LogStuck { pause_ms } => self.leave_log_unread(pause_ms).await,
             Act::Descriptors { pause_ms } => self.take_descriptors(pause_ms).await,
             Act::Die { pause_ms } => self.die(pause_ms).await,
+            Act::Clock { how, who, pause_ms } => self.leap(how, who, pause_ms).await,
+            Act::Memory { pause_ms } => self.tighten_memory(pause_ms).await,
             Act::Engine { how, who, pause_ms } => self.engine_is_out_of_reach(how, who, pause_ms).await,
             Act::Restart { .. } | Act::RestartAll | Act::Remove { .. } | Act::Disconnect { .. } => {
                 self.perform_on_containers(step.act).await;
