@@ -36,6 +36,11 @@ const READ_MAX: Duration = Duration::from_secs(15);
 const HEARD: Duration = Duration::from_millis(200);
 /// 100 ms: from KILL until a process's sockets are closed, on a busy machine. What comes to them meanwhile dies with it.
 const DYING: Duration = Duration::from_millis(100);
+/// 3.2 s: a process that was started so late is started twice as late the next time, and of requests that are held for so long
+/// there are more than there is room for.
+const LATE_S: f64 = 3.2;
+/// 10 s: one that has run for so long is started at once, as at first.
+const WELL_AFTER: Duration = Duration::from_secs(10);
 /// The upstream that all of it is about.
 pub(crate) const UPSTREAM: &str = "web";
 
@@ -164,7 +169,27 @@ impl Scene {
         living.into_iter().skip(at).take(1).collect()
     }
 
+    /// Processes that end again and again are started later and later: where there is nobody else they are left alone for a while.
+    async fn let_recover(&self, names: &[String]) {
+        let log = self.gateway.log();
+        let is_late = |name: &String| {
+            let of_it = log.lines().filter(|line| line.ends_with(&format!(" replica={name}")));
+            let pause =
+                of_it.filter_map(|line| line.rsplit_once("; started again in ")?.1.split(' ').next()).next_back();
+            // Milliseconds are not late.
+            pause
+                .and_then(|pause| pause.strip_suffix('s')?.parse::<f64>().ok())
+                .is_some_and(|seconds| seconds >= LATE_S)
+        };
+        let are_all = !names.is_empty() && names.len() == self.fleet.living().len();
+        if are_all && names.iter().all(is_late) {
+            self.settle().await;
+            sleep(WELL_AFTER).await;
+        }
+    }
+
     async fn kill(&self, names: &[String]) {
+        self.let_recover(names).await;
         let kill = self.account.trouble(Trouble::Killed);
         match &self.fleet {
             // The gateway starts them again.
@@ -185,6 +210,7 @@ impl Scene {
     async fn term(&self, names: &[String]) {
         // The only one must not be away for longer than requests are held, with what came before.
         self.settle().await;
+        self.let_recover(names).await;
         match &self.fleet {
             Fleet::Processes(processes) => processes.signal(names, Signal::TERM),
             Fleet::Containers(containers) => {
