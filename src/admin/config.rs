@@ -8,6 +8,7 @@ use crate::control::{ApplyError, Source};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use plimsoll_core::config::{Credentials, Document, DocumentProblem, to_json};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 /// Kong's number of the error.
@@ -76,27 +77,27 @@ pub(super) async fn post(ask: Ask) -> Answer {
 
 /// The document: the body, or what a JSON body has under `config`.
 fn text_of(ask: &Ask) -> Option<String> {
+    /// Of what else is there no tree is made: it may be large.
+    #[derive(Deserialize)]
+    struct Body {
+        config: String,
+    }
     let text = std::str::from_utf8(&ask.body).ok()?;
     let kind = ask.fields.get(CONTENT_TYPE).map(|kind| kind.as_bytes().to_ascii_lowercase()).unwrap_or_default();
-    if kind.starts_with(b"application/json")
-        && let Ok(Value::Object(body)) = serde_json::from_str(text)
-        && let Some(Value::String(config)) = body.get("config")
-    {
-        return Some(config.clone());
-    }
-    Some(text.to_owned())
+    let body = if kind.starts_with(b"application/json") { serde_json::from_str(text).ok() } else { None };
+    Some(body.map_or_else(|| text.to_owned(), |Body { config }| config))
 }
 
 /// Entities by kind and id, as Kong answers.
 fn by_id(document: &Document, credentials: Credentials) -> Map<String, Value> {
-    let Value::Object(lists) = to_json(document, credentials) else { return Map::new() };
-    let by_id = |list: &Value| {
-        let entities = list.as_array().into_iter().flatten();
-        let pairs = entities.filter_map(|one| Some((one.get("id")?.as_str()?.to_owned(), one.clone())));
+    let Value::Object(mut lists) = to_json(document, credentials) else { return Map::new() };
+    let by_id = |list: Value| {
+        let Value::Array(entities) = list else { return Value::Null };
+        let pairs = entities.into_iter().filter_map(|one| Some((one.get("id")?.as_str()?.to_owned(), one)));
         Value::Object(pairs.collect())
     };
     let kinds = ["services", "routes", "upstreams", "certificates"];
-    let found = kinds.into_iter().filter_map(|kind| Some((kind.to_owned(), by_id(lists.get(kind)?))));
+    let found = kinds.into_iter().filter_map(|kind| Some((kind.to_owned(), by_id(lists.remove(kind)?))));
     found.collect()
 }
 

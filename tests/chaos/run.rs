@@ -28,8 +28,8 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep_until};
 
-/// What a run takes where nobody says otherwise, in seconds.
-const SECONDS: u64 = 60;
+/// What a run takes where nobody says otherwise, in seconds: three minutes for both.
+const SECONDS: u64 = 90;
 /// The seed where nobody gives another: a change is judged, not the luck of a seed. Of this one everything that is done to the
 /// gateway itself and to its engine comes early, whatever the replicas are: within the first 16 steps, of 25 that containers get
 /// through in a minute of CI.
