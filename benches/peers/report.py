@@ -45,7 +45,7 @@ def machine(data: dict) -> str:
     box, versions, made = data["machine"], data["versions"], main_run(data["results"])
     shown = ", ".join(f"{name} {short(text, name)}" for name, text in versions.items() if name != FIRST)
     absent = "; ".join(f"{name}: {why}" for name, why in data.get("left_out", {}).items())
-    return (f"{made['date']}; {box['cores']} cores of {box['processor']}, {box['memory']}, Linux {box['kernel']}, loopback in "
+    return (f"{made['date']}; {box['cores']} cores of {made['processor']}, {box['memory']}, Linux {box['kernel']}, loopback in "
             f"a network namespace of its own, congestion control {box['congestion control']}, {box['descriptors']:,} "
             f"descriptors. {made['rounds']} rounds of {made['seconds']:g} s, A B B A: each gives one pair. "
             f"{made['build']}; {shown}.{f' Not here: {absent}.' if absent else ''} All have access logs written "
