@@ -21,12 +21,12 @@ COPY plimsoll /plimsoll
 FROM rust:1.95-bookworm AS build
 WORKDIR /build
 COPY . .
+# The base image has both, as others' dependencies.
+RUN { python3 --version && openssl version; } \
+ || { apt-get update && apt-get install -y --no-install-recommends python3 openssl; }
 # What `--version` names; the context has no .git.
 ARG COMMIT=unknown
-# --target keeps the flag away from build scripts and macros, which cannot be static.
-RUN PLIMSOLL_COMMIT="$COMMIT" RUSTFLAGS="-C target-feature=+crt-static" \
-    cargo build --release --locked --package plimsoll --bin plimsoll --target "$(uname -m)-unknown-linux-gnu" \
- && cp target/*/release/plimsoll /plimsoll
+RUN PLIMSOLL_COMMIT="$COMMIT" python3 release/build.py --static && cp target/pgo/plimsoll /plimsoll
 
 FROM base
 COPY --from=build /plimsoll /plimsoll

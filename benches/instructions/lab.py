@@ -12,14 +12,21 @@ from pathlib import Path
 SMALL = b"HTTP/1.1 200 OK\r\nServer: origin\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello"
 PAGE = b"HTTP/1.1 200 OK\r\nServer: origin\r\nContent-Type: text/html\r\nContent-Length: 10240\r\n\r\n" + b"x" * 10240
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"200\r\n" + b"y" * 512 + b"\r\n0\r\n\r\n"
-ANSWERS = {b"/small": SMALL, b"/page": PAGE, b"/chunked": CHUNKED}
+LARGE = b"l" * (1 << 20)
+ANSWERS = {
+    b"/small": SMALL, b"/page": PAGE, b"/chunked": CHUNKED,
+    b"/large": b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: %d\r\n\r\n" % len(LARGE) + LARGE,
+}
+# RFC 6455 section 1.3 has the answer to the key that is always asked with.
+UPGRADED = (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")
 
 
 def request(method: str, path: str, more: str = "", body: str = "") -> bytes:
     return f"{method} {path} HTTP/1.1\r\nHost: shop.example\r\n{more}\r\n{body}".encode()
 
 
-def document(ports: dict, folder: Path) -> str:
+def document(ports: dict, folder: Path, log: str = "access.log") -> str:
     """Everything on: health checks, limits, an access log, some hundred routes beside the one that is taken."""
     routes = [
         {"name": f"r{n}", "hosts": [f"host{n}.example"], "paths": [f"/p{n}", f"/q{n}"]} for n in range(100)
@@ -34,7 +41,7 @@ def document(ports: dict, folder: Path) -> str:
             ],
             "admin": {"address": f"127.0.0.1:{ports['admin']}"},
             "providers": {"docker": False},
-            "access_log": {"path": str(folder / "access.log"), "format": "json"},
+            "access_log": {"path": str(folder / log), "format": "json"},
             "limits": {"connections_per_client": 1000},
         },
         "services": [{"name": "shop", "host": "web", "routes": routes}],
@@ -54,7 +61,12 @@ def document(ports: dict, folder: Path) -> str:
 
 
 def serve(connection: socket.socket) -> None:
-    """An origin's connection: answers each head by its path."""
+    with connection:
+        answer(connection)
+
+
+def answer(connection: socket.socket) -> None:
+    """An origin's connection: answers each head by its path; says what it hears once it is upgraded."""
     seen = b""
     while data := connection.recv(65536):
         seen += data
@@ -62,10 +74,18 @@ def serve(connection: socket.socket) -> None:
             head, rest = seen.split(b"\r\n\r\n", 1)
             length = re.search(rb"(?i)content-length: (\d+)", head)
             length = int(length.group(1)) if length else 0
+            if b"Transfer-Encoding: chunked" in head:
+                length = len(rest) if rest.endswith(b"0\r\n\r\n") else len(rest) + 1
             if len(rest) < length:
                 break
+            path = re.split(rb"[ ?]", head, maxsplit=2)[1]
+            if path == b"/socket":
+                connection.sendall(UPGRADED)
+                while data := connection.recv(65536):
+                    connection.sendall(data)
+                return
             seen = rest[length:]
-            connection.sendall(ANSWERS.get(re.split(rb"[ ?]", head, maxsplit=2)[1], SMALL))
+            connection.sendall(ANSWERS.get(path, SMALL))
 
 
 def origin() -> int:
@@ -73,8 +93,7 @@ def origin() -> int:
 
     def accept() -> None:
         while True:
-            connection, _ = listener.accept()
-            threading.Thread(target=serve, args=[connection], daemon=True).start()
+            threading.Thread(target=serve, args=[listener.accept()[0]], daemon=True).start()
 
     threading.Thread(target=accept, daemon=True).start()
     return listener.getsockname()[1]

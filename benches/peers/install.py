@@ -35,9 +35,10 @@ def install(names: list[str], root: Path, with_plimsoll: bool) -> None:
         tried("envoy", install_envoy)
     # Root may have no cargo: then what was built before is used.
     build = ["cargo", "build", "--release", "--quiet", "--package", "plimsoll-bench-load"]
-    build += ["--package", "plimsoll"] if with_plimsoll else []
     if shutil.which("cargo"):
         run(build, cwd=root)
+        if with_plimsoll:
+            run([sys.executable, str(root / "release/build.py")])
     elif not generators.LOAD.exists():
         sys.exit(f"no load generator: {' '.join(build)}")
 

@@ -32,7 +32,7 @@ FULL_ROUNDS, FULL_SECONDS = 20, 3
 QUICK_ROUNDS, QUICK_SECONDS = 3, 1
 # Enough for 10,000 reloads at 20 a second, and some more where they come slower: churn ends once it has all of them.
 CHURN_SECONDS, QUICK_CHURN_SECONDS = 900, 5
-BINARY = ROOT / "target/release/plimsoll"
+BINARY = ROOT / "target/pgo/plimsoll"
 
 
 def options() -> argparse.Namespace:
@@ -41,7 +41,7 @@ def options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=f"workloads (w2*: all that begin so):\n{workloads}\n\nproxies: {', '.join(PROXIES)}")
     parser.add_argument("--binary", type=Path, default=BINARY,
-                        help="Plimsoll's; default: target/release/plimsoll, which is built first")
+                        help="Plimsoll's; default: target/pgo/plimsoll, which release/build.py builds first")
     parser.add_argument("--workloads", default=",".join(WORKLOADS), metavar="W,W", help="which; default: all")
     parser.add_argument("--proxies", default=",".join(PROXIES), metavar="P,P", help="which; default: all")
     parser.add_argument("--rounds", type=int, help=f"of A B B A; default {FULL_ROUNDS}")
@@ -155,7 +155,7 @@ def measure(given: argparse.Namespace) -> dict:
             install.install(given.proxies, ROOT, is_own)
         machine.enter_namespace()
     if not given.binary.exists():
-        sys.exit(f"{given.binary} is not there: cargo build --release")
+        sys.exit(f"{given.binary} is not there: python3 release/build.py")
     # So that what was started is ended then, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
     os.nice(given.nice)
