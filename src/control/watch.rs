@@ -1,21 +1,22 @@
 //! Whether the document's file changed: told by the kernel for the folders in which its path leads through a link or ends,
 //! so that a file that is replaced by rename is seen too (editors; `ConfigMaps`, which swap a symbolic link), and looked at
 //! every two seconds for what no event tells (network file systems, a folder that is itself replaced). What else happens in
-//! those folders is nothing to us: an access log is written to a thousand times a second.
+//! those folders is nothing to us: an access log is written to a thousand times a second, and the kernel is not asked for
+//! that at all (`IN_MODIFY`). A file that is written to and stays open is found by looking at it.
 
 use super::ApplyError;
 use super::handle::Handle;
 use super::source::Origin;
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use parking_lot::Mutex;
-use std::collections::{BTreeSet, VecDeque};
+use futures_util::StreamExt;
+use inotify::{EventMask, EventOwned, EventStream, Inotify, WatchDescriptor, WatchMask};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsString;
+use std::future::pending;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::Notify;
 
 /// Between two looks at a file of which no event was told.
 const LOOK: Duration = Duration::from_secs(2);
@@ -23,13 +24,21 @@ const LOOK: Duration = Duration::from_secs(2);
 const SETTLE: Duration = Duration::from_millis(20);
 /// As many links as Linux follows.
 const LINKS_MAX: usize = 40;
+/// What is done to a file that is replaced or written anew.
+const CHANGES: WatchMask = WatchMask::CLOSE_WRITE
+    .union(WatchMask::CREATE)
+    .union(WatchMask::DELETE)
+    .union(WatchMask::MOVED_FROM)
+    .union(WatchMask::MOVED_TO)
+    .union(WatchMask::ATTRIB);
+/// Bytes of events that are read at once: a dozen of the longest.
+const EVENTS: usize = 4096;
 
 /// Applies the file each time that its text has changed. `seen`: the text that was applied at the start. Never ends.
 pub(super) async fn follow(path: Arc<Path>, mut seen: Option<Arc<str>>, handle: Handle) {
-    let told = Arc::new(Notify::new());
-    let mut watched = Watched::new(&path, Arc::clone(&told));
+    let mut watched = Watched::new(&path);
     loop {
-        let is_told = tokio::time::timeout(LOOK, told.notified()).await.is_ok();
+        let is_told = tokio::time::timeout(LOOK, watched.changed()).await.is_ok();
         if is_told {
             tokio::time::sleep(SETTLE).await;
         }
@@ -59,9 +68,10 @@ pub(super) async fn follow(path: Arc<Path>, mut seen: Option<Arc<str>>, handle: 
 struct Watched {
     path: PathBuf,
     /// Changes of these are told.
-    names: Arc<Mutex<BTreeSet<PathBuf>>>,
-    watcher: Option<RecommendedWatcher>,
-    folders: BTreeSet<PathBuf>,
+    names: BTreeSet<PathBuf>,
+    /// `None`: the kernel tells nothing.
+    events: Option<EventStream<[u8; EVENTS]>>,
+    folders: BTreeMap<PathBuf, WatchDescriptor>,
     stamp: Option<Stamp>,
     /// It could not be read, and that was said.
     unreadable: bool,
@@ -89,14 +99,35 @@ impl Stamp {
 }
 
 impl Watched {
-    fn new(path: &Path, told: Arc<Notify>) -> Self {
+    fn new(path: &Path) -> Self {
         // Without a working folder nothing relative can be found either.
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let names = Arc::<Mutex<BTreeSet<PathBuf>>>::default();
-        let watcher = watcher(Arc::clone(&names), told);
-        let mut watched = Self { path, names, watcher, folders: BTreeSet::new(), stamp: None, unreadable: false };
+        let events = Inotify::init().and_then(|events| events.into_event_stream([0; EVENTS]));
+        let events = events
+            .inspect_err(|error| tracing::info!(%error, "no events of files: the document is looked at instead"))
+            .ok();
+        let (names, folders) = (BTreeSet::new(), BTreeMap::new());
+        let mut watched = Self { path, names, events, folders, stamp: None, unreadable: false };
         watched.follow_links();
         watched
+    }
+
+    /// Ready when something happened that concerns the file: the path that it happened to.
+    async fn changed(&mut self) -> PathBuf {
+        while let Some(events) = &mut self.events {
+            match events.next().await {
+                Some(Ok(event)) => {
+                    if let Some(path) = concerned(&event, &self.folders, &self.names) {
+                        return path;
+                    }
+                }
+                ended => {
+                    tracing::warn!(?ended, "no more events of files: the document is looked at instead");
+                    (self.events, self.folders) = (None, BTreeMap::new());
+                }
+            }
+        }
+        pending().await
     }
 
     /// The text, if somebody told of a change or the file looks like another one. A file that is away for the moment is
@@ -125,44 +156,46 @@ impl Watched {
 
     /// Watches where the path leads now.
     fn follow_links(&mut self) {
-        let names = names(&self.path);
-        let folders: BTreeSet<PathBuf> = names.iter().filter_map(|name| name.parent()).map(Path::to_owned).collect();
-        *self.names.lock() = names;
-        let Some(watcher) = &mut self.watcher else { return };
-        for left in self.folders.difference(&folders) {
-            if let Err(error) = watcher.unwatch(left) {
-                tracing::debug!(folder = %left.display(), %error, "it was watched no longer");
-            }
-        }
-        let watch = |folder: &PathBuf| match watcher.watch(folder, RecursiveMode::NonRecursive) {
-            Ok(()) => true,
+        self.names = names(&self.path);
+        let Some(events) = &self.events else { return };
+        let mut watches = events.watches();
+        // Added each time: a folder that took another's place is watched from then on, and one that is watched stays so.
+        let watch = |folder: &Path| match watches.add(folder, CHANGES | WatchMask::ONLYDIR) {
+            Ok(descriptor) => Some((folder.to_owned(), descriptor)),
             Err(error) => {
                 tracing::debug!(folder = %folder.display(), %error, "no events for this folder: its file is looked at instead");
-                false
+                None
             }
         };
-        // One that failed is tried again at the next look.
-        let (stay, new): (BTreeSet<PathBuf>, BTreeSet<PathBuf>) =
-            folders.into_iter().partition(|folder| self.folders.contains(folder));
-        self.folders = stay;
-        self.folders.extend(new.into_iter().filter(watch));
+        let folders: BTreeSet<&Path> = self.names.iter().filter_map(|name| name.parent()).collect();
+        let now: BTreeMap<_, _> = folders.into_iter().filter_map(watch).collect();
+        let before = std::mem::replace(&mut self.folders, now);
+        for (folder, left) in before {
+            if self.folders.values().all(|descriptor| *descriptor != left)
+                && let Err(error) = watches.remove(left)
+            {
+                tracing::debug!(folder = %folder.display(), %error, "it was watched no longer");
+            }
+        }
     }
 }
 
-fn watcher(names: Arc<Mutex<BTreeSet<PathBuf>>>, told: Arc<Notify>) -> Option<RecommendedWatcher> {
-    let tell = move |event: notify::Result<notify::Event>| {
-        if event.is_ok_and(|event| concerns(&event, &names.lock())) {
-            told.notify_one();
-        }
-    };
-    notify::recommended_watcher(tell)
-        .inspect_err(|error| tracing::info!(%error, "no events of files: the document is looked at instead"))
-        .ok()
-}
-
-fn concerns(event: &notify::Event, names: &BTreeSet<PathBuf>) -> bool {
-    // Events that were lost may have been ours.
-    event.need_rescan() || (!event.kind.is_access() && event.paths.iter().any(|path| names.contains(path)))
+/// Which of the names an event is about, or which folder that is gone.
+fn concerned(
+    event: &EventOwned,
+    folders: &BTreeMap<PathBuf, WatchDescriptor>,
+    names: &BTreeSet<PathBuf>,
+) -> Option<PathBuf> {
+    if event.mask.contains(EventMask::Q_OVERFLOW) {
+        // Events were lost, and may have been of any.
+        return names.first().cloned();
+    }
+    let is_gone = event.mask.contains(EventMask::IGNORED);
+    // One folder may be reached in two ways.
+    let paths = folders.iter().filter(|(_, descriptor)| **descriptor == event.wd);
+    let mut paths =
+        paths.map(|(folder, _)| event.name.as_ref().map_or_else(|| folder.clone(), |name| folder.join(name)));
+    paths.find(|path| is_gone || names.contains(path))
 }
 
 /// The links that a path leads through, and the file at its end: their parents are no links.
@@ -206,36 +239,24 @@ fn parts(path: &Path) -> VecDeque<OsString> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs::{create_dir, rename, write};
+    use std::fs::{File, create_dir, remove_dir_all, rename, write};
+    use std::io::{ErrorKind, Write};
     use std::os::unix::fs::symlink;
 
-    /// Whether events have come, up to this moment: a change of our own, of which one must be told, ends the waiting.
-    async fn is_told(watched: &Watched, told: &Notify, change: impl FnOnce()) -> bool {
-        let seen = Arc::new(Mutex::new(0));
-        let count = Arc::clone(&seen);
-        let names = Arc::clone(&watched.names);
-        let done = Arc::new(Notify::new());
-        let end = watched.path.with_file_name("end");
-        let (last, is_done) = (end.clone(), Arc::clone(&done));
-        let mut beside = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            let event = event.unwrap();
-            *count.lock() += usize::from(concerns(&event, &names.lock()));
-            if event.paths.contains(&last) {
-                is_done.notify_one();
-            }
-        })
-        .unwrap();
-        for folder in &watched.folders {
-            beside.watch(folder, RecursiveMode::NonRecursive).unwrap();
-        }
+    /// Whether the change is told, or what was before it: a file of our own, which is told then, too, ends the waiting.
+    async fn is_told(watched: &mut Watched, change: impl FnOnce()) -> bool {
         change();
-        write(&end, "").unwrap();
-        tokio::time::timeout(Duration::from_secs(10), done.notified()).await.unwrap();
-        let concerned = *seen.lock() > 0;
-        if concerned {
-            tokio::time::timeout(Duration::from_secs(10), told.notified()).await.unwrap();
+        let end = tempfile::NamedTempFile::new_in(watched.path.parent().unwrap()).unwrap();
+        watched.names.insert(end.path().to_owned());
+        let mut told = false;
+        loop {
+            let path = tokio::time::timeout(Duration::from_secs(10), watched.changed()).await.unwrap();
+            if path == end.path() {
+                watched.names.remove(&path);
+                return told;
+            }
+            told = true;
         }
-        concerned
     }
 
     #[tokio::test]
@@ -249,9 +270,8 @@ mod tests {
         }
         symlink("..1", at("..data")).unwrap();
         symlink("..data/plimsoll.yaml", at("plimsoll.yaml")).unwrap();
-        let told = Arc::new(Notify::new());
-        let mut watched = Watched::new(&at("plimsoll.yaml"), Arc::clone(&told));
-        assert_eq!(*watched.names.lock(), [at("..1/plimsoll.yaml"), at("..data"), at("plimsoll.yaml")].into());
+        let mut watched = Watched::new(&at("plimsoll.yaml"));
+        assert_eq!(watched.names, [at("..1/plimsoll.yaml"), at("..data"), at("plimsoll.yaml")].into());
         assert_eq!(watched.look(false).as_deref(), Some("one"));
         assert_eq!(watched.look(false), None, "nothing differs");
 
@@ -262,21 +282,54 @@ mod tests {
             }
             rename(at("access.log"), at("access.log.1")).unwrap();
         };
-        assert!(!is_told(&watched, &told, log).await, "a log beside it");
+        assert!(!is_told(&mut watched, log).await, "a log beside it");
         let swap = || {
             symlink("..2", at("..next")).unwrap();
             rename(at("..next"), at("..data")).unwrap();
         };
-        assert!(is_told(&watched, &told, swap).await, "a link that is swapped");
+        assert!(is_told(&mut watched, swap).await, "a link that is swapped");
         assert_eq!(watched.look(true).as_deref(), Some("two"));
-        assert!(!is_told(&watched, &told, || write(at("..1/plimsoll.yaml"), "old").unwrap()).await, "the one before");
-        assert!(is_told(&watched, &told, || write(at("..2/plimsoll.yaml"), "new").unwrap()).await, "the file itself");
+        assert!(!is_told(&mut watched, || write(at("..1/plimsoll.yaml"), "old").unwrap()).await, "the one before");
+        assert!(is_told(&mut watched, || write(at("..2/plimsoll.yaml"), "new").unwrap()).await, "the file itself");
         assert_eq!(watched.look(true).as_deref(), Some("new"));
         let replace = || {
             write(at("edited"), "edited").unwrap();
             rename(at("edited"), at("plimsoll.yaml")).unwrap();
         };
-        assert!(is_told(&watched, &told, replace).await, "a file that is renamed over it");
+        assert!(is_told(&mut watched, replace).await, "a file that is renamed over it");
         assert_eq!(watched.look(true).as_deref(), Some("edited"));
+    }
+
+    #[tokio::test]
+    async fn a_log_that_is_written_to_beside_the_document_wakes_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().canonicalize().unwrap();
+        let mut log = File::create(folder.join("access.log")).unwrap();
+        let mut watched = Watched::new(&folder.join("plimsoll.yaml"));
+        for _ in 0..100 {
+            log.write_all(b"line").unwrap();
+        }
+        let mut events = watched.events.take().unwrap().into_inotify();
+        let mut buffer = [0; EVENTS];
+        let read = events.read_events(&mut buffer).map(Iterator::count);
+        assert_eq!(read.map_err(|error| error.kind()), Err(ErrorKind::WouldBlock));
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_takes_the_place_of_another_is_watched() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().canonicalize().unwrap();
+        let inner = folder.join("config");
+        create_dir(&inner).unwrap();
+        write(inner.join("plimsoll.yaml"), "one").unwrap();
+        let mut watched = Watched::new(&inner.join("plimsoll.yaml"));
+        assert_eq!(watched.look(true).as_deref(), Some("one"));
+        remove_dir_all(&inner).unwrap();
+        let told = tokio::time::timeout(Duration::from_secs(10), async { while watched.changed().await != inner {} });
+        told.await.expect("its end is told");
+        create_dir(&inner).unwrap();
+        assert_eq!(watched.look(true), None);
+        assert!(is_told(&mut watched, || write(inner.join("plimsoll.yaml"), "two").unwrap()).await);
+        assert_eq!(watched.look(true).as_deref(), Some("two"));
     }
 }
