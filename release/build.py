@@ -18,6 +18,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
 FOLDER = TARGET / "pgo"
+TRAINING = [ROOT / "release", ROOT / "benches/instructions"]
+# Between flags, in the variable where they may have spaces.
+SEPARATOR = "\x1f"
 
 
 def said(*command: str) -> str:
@@ -48,10 +51,12 @@ def profdata(rustc: dict) -> str:
         f"with {packaged}. `cargo build --release` does without a profile.")
 
 
-def build(host: str, flags: str, folder: Path) -> Path:
+def build(host: str, flags: list[str], folder: Path) -> Path:
+    before = os.environ.get("CARGO_ENCODED_RUSTFLAGS")
+    before = before.split(SEPARATOR) if before else os.environ.get("RUSTFLAGS", "").split()
     # With --target the flags keep away from build scripts and macros, which cannot be static and are not trained.
     run("cargo", "build", "--release", "--locked", "--package", "plimsoll", "--bin", "plimsoll", "--target", host, "--target-dir",
-        folder, env={**os.environ, "RUSTFLAGS": f"{os.environ.get('RUSTFLAGS', '')} {flags}".strip()})
+        folder, env={**os.environ, "CARGO_ENCODED_RUSTFLAGS": SEPARATOR.join(before + flags)})
     return folder / host / "release/plimsoll"
 
 
@@ -63,12 +68,13 @@ def main() -> None:
         sys.exit("the training wants a certificate: install openssl")
     rustc = compiler()
     merge = profdata(rustc)
-    flags = "-C target-feature=+crt-static" if given.static else ""
+    flags = ["-Ctarget-feature=+crt-static"] if given.static else []
     counts = FOLDER / "counts"
-    trained = build(rustc["host"], f"{flags} -C profile-generate={counts}", FOLDER / "training")
-    # Named after what was trained: cargo looks at flags, not into the file that they name, and as long as nothing has changed
+    trained = build(rustc["host"], [*flags, f"-Cprofile-generate={counts}"], FOLDER / "training")
+    # Named after what it is of: cargo looks at flags, not into the file that they name, and as long as nothing has changed
     # there is nothing to train or to build.
-    profile = FOLDER / f"{hashlib.sha256(trained.read_bytes()).hexdigest()[:12]}.profdata"
+    of = b"".join(path.read_bytes() for path in [trained, *sorted(p for folder in TRAINING for p in folder.glob("*.py"))])
+    profile = FOLDER / f"{hashlib.sha256(of).hexdigest()[:12]}.profdata"
     if not profile.exists():
         shutil.rmtree(counts, ignore_errors=True)
         run(sys.executable, ROOT / "release/training.py", "--binary", trained, stdout=sys.stderr)
@@ -76,7 +82,7 @@ def main() -> None:
             old.unlink()
         run(merge, "merge", "--output", FOLDER / "new.profdata", counts)
         (FOLDER / "new.profdata").rename(profile)
-    binary = build(rustc["host"], f"{flags} -C profile-use={profile}", FOLDER / "optimised")
+    binary = build(rustc["host"], [*flags, f"-Cprofile-use={profile}"], FOLDER / "optimised")
     shutil.copy2(binary, FOLDER / "plimsoll")
     print(FOLDER / "plimsoll")
 
