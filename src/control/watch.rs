@@ -7,11 +7,12 @@
 use super::ApplyError;
 use super::handle::Handle;
 use super::source::Origin;
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use inotify::{EventMask, EventOwned, EventStream, Inotify, WatchDescriptor, WatchMask};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsString;
 use std::future::pending;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -31,7 +32,7 @@ const CHANGES: WatchMask = WatchMask::CLOSE_WRITE
     .union(WatchMask::MOVED_FROM)
     .union(WatchMask::MOVED_TO)
     .union(WatchMask::ATTRIB);
-/// Bytes of events that are read at once: a dozen of the longest.
+/// Bytes of events that are read at once: fifteen of the longest.
 const EVENTS: usize = 4096;
 
 /// Applies the file each time that its text has changed. `seen`: the text that was applied at the start. Never ends.
@@ -40,7 +41,7 @@ pub(super) async fn follow(path: Arc<Path>, mut seen: Option<Arc<str>>, handle: 
     loop {
         let is_told = tokio::time::timeout(LOOK, watched.changed()).await.is_ok();
         if is_told {
-            tokio::time::sleep(SETTLE).await;
+            watched.settled().await;
         }
         let looking = tokio::task::spawn_blocking(move || {
             let text = watched.look(is_told);
@@ -69,10 +70,12 @@ struct Watched {
     path: PathBuf,
     /// Changes of these are told.
     names: BTreeSet<PathBuf>,
-    /// `None`: the kernel tells nothing.
+    /// `None`: the kernel tells nothing, for now.
     events: Option<EventStream<[u8; EVENTS]>>,
     folders: BTreeMap<PathBuf, WatchDescriptor>,
     stamp: Option<Stamp>,
+    /// That it tells nothing was said.
+    deaf: bool,
     /// It could not be read, and that was said.
     unreadable: bool,
 }
@@ -102,12 +105,8 @@ impl Watched {
     fn new(path: &Path) -> Self {
         // Without a working folder nothing relative can be found either.
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let events = Inotify::init().and_then(|events| events.into_event_stream([0; EVENTS]));
-        let events = events
-            .inspect_err(|error| tracing::info!(%error, "no events of files: the document is looked at instead"))
-            .ok();
         let (names, folders) = (BTreeSet::new(), BTreeMap::new());
-        let mut watched = Self { path, names, events, folders, stamp: None, unreadable: false };
+        let mut watched = Self { path, names, events: None, folders, stamp: None, deaf: false, unreadable: false };
         watched.follow_links();
         watched
     }
@@ -122,12 +121,19 @@ impl Watched {
                     }
                 }
                 ended => {
-                    tracing::warn!(?ended, "no more events of files: the document is looked at instead");
+                    let ended = ended.and_then(Result::err);
+                    self.tell_deaf(&ended.unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into()));
                     (self.events, self.folders) = (None, BTreeMap::new());
                 }
             }
         }
         pending().await
+    }
+
+    /// After a moment, in which one look is enough for all that is told.
+    async fn settled(&mut self) {
+        tokio::time::sleep(SETTLE).await;
+        while self.changed().now_or_never().is_some() {}
     }
 
     /// The text, if somebody told of a change or the file looks like another one. A file that is away for the moment is
@@ -154,9 +160,22 @@ impl Watched {
         }
     }
 
+    fn tell_deaf(&mut self, error: &io::Error) {
+        if !std::mem::replace(&mut self.deaf, true) {
+            tracing::info!(%error, "no events of files: the document is looked at instead");
+        }
+    }
+
     /// Watches where the path leads now.
     fn follow_links(&mut self) {
         self.names = names(&self.path);
+        if self.events.is_none() {
+            match Inotify::init().and_then(|events| events.into_event_stream([0; EVENTS])) {
+                Ok(events) => (self.events, self.deaf) = (Some(events), false),
+                // Too many of this user's processes watch files, most likely: tried again at the next look.
+                Err(error) => self.tell_deaf(&error),
+            }
+        }
         let Some(events) = &self.events else { return };
         let mut watches = events.watches();
         // Added each time: a folder that took another's place is watched from then on, and one that is watched stays so.
@@ -313,6 +332,20 @@ mod tests {
         let mut buffer = [0; EVENTS];
         let read = events.read_events(&mut buffer).map(Iterator::count);
         assert_eq!(read.map_err(|error| error.kind()), Err(ErrorKind::WouldBlock));
+    }
+
+    #[tokio::test]
+    async fn changes_that_come_together_are_looked_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().canonicalize().unwrap().join("plimsoll.yaml");
+        let mut watched = Watched::new(&path);
+        for turn in 0..40 {
+            write(&path, turn.to_string()).unwrap();
+        }
+        tokio::time::timeout(Duration::from_secs(10), watched.changed()).await.unwrap();
+        watched.settled().await;
+        assert_eq!(watched.changed().now_or_never(), None);
+        assert_eq!(watched.look(true).as_deref(), Some("39"));
     }
 
     #[tokio::test]

@@ -235,7 +235,10 @@ fn answering_late(asked: Arc<AtomicUsize>) -> SocketAddr {
 async fn what_targets_still_send_of_requests_that_were_given_up_ends_no_other_request() {
     let asked = Arc::new(AtomicUsize::new(0));
     let target = answering_late(Arc::clone(&asked));
-    let fixture = Fixture::new(Options { targets: vec![target], protocol: Protocol::Grpc, ..Options::default() });
+    // The upload waits for all of the others, on a machine that may be busy.
+    let timeouts = Timeouts { client_body: Duration::from_secs(120), ..Timeouts::default() };
+    let options = Options { targets: vec![target], protocol: Protocol::Grpc, timeouts, ..Options::default() };
+    let fixture = Fixture::new(options);
     let until_asked = async |times: usize| {
         while asked.load(Ordering::SeqCst) < times {
             tokio::time::sleep(Duration::from_micros(100)).await;
