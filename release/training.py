@@ -11,13 +11,14 @@ import json
 import re
 import socket
 import ssl
+import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benches/instructions"))
-from clients import BROWSER, KINDS, Fresh, Http2, Kept, Secure, ask, literal  # noqa: E402
+from clients import BROWSER, KINDS, Fresh, Http2, Kept, ask, literal  # noqa: E402
 from lab import LARGE, certificate, connect, document, free_port, origin, request, start  # noqa: E402
 
 CONNECTIONS = 16
@@ -100,7 +101,7 @@ def kinds() -> dict:
         "download over TLS": (SecureLong, to("shop.example", path="/large"), b""),
         "upload over TLS": (SecureLong, to("shop.example", "POST", "/large", upload, BODY), b""),
         "chunked upload": (Kept, to("shop.example", "POST", "/small", chunks, f"1000\r\n{'z' * 4096}\r\n0\r\n\r\n"), ok),
-        "browser over TLS": (Secure, request("GET", "/page?item=17", BROWSER), b"x" * 64),
+        "browser over TLS": (SecureLong, request("GET", "/page?item=17", BROWSER), b""),
         "page over HTTP/2": (Http2, b"\x82\x87" + literal(4, "/page?item=17") + literal(1, "shop.example"), b""),
         "in turns": (Kept, to("a.turns.example", path="/api/17/turns"), ok),
         "the better of two": (Kept, to("a.two.example", path="/item"), ok),
@@ -168,6 +169,14 @@ def talks(ports: dict) -> None:
                 left -= len(client.recv(left)) or sys.exit("the gateway closed an upgraded connection")
 
 
+def ended(gateway: subprocess.Popen) -> int:
+    try:
+        return gateway.wait(timeout=60)
+    except subprocess.TimeoutExpired:
+        gateway.kill()
+        return gateway.wait()
+
+
 def went_wrong(line: dict) -> bool:
     """A gRPC answer says so in a field, with 200."""
     return line["error"] != ("no_route" if line["host"] == "elsewhere.example" else None)
@@ -183,8 +192,10 @@ def train(binary: Path, share: float) -> None:
         (folder / "inner.json").write_text(document(inner, folder, "inner.log"))
         says = outer(ports, folder)
         (folder / "outer.json").write_text(json.dumps(says))
-        gateways = [start([], binary, folder / "inner.json"), start([], binary, folder / "outer.json")]
+        gateways = []
         try:
+            gateways.append(start([], binary, folder / "inner.json"))
+            gateways.append(start([], binary, folder / "outer.json"))
             for kind, (connection, asked, end) in kinds().items():
                 began = time.monotonic()
                 clients = [connection(ports, asked, end) for _ in range(CONNECTIONS)]
@@ -198,13 +209,17 @@ def train(binary: Path, share: float) -> None:
             reloads(ports, says)
             for _ in range(SCRAPES):
                 answered("GET", "/metrics", ports, 200)
+        except SystemExit:
+            for gateway in gateways:
+                print("".join(gateway.said), file=sys.stderr)
+            raise
         finally:
             for gateway in gateways:
                 gateway.terminate()
-        for gateway in gateways:
-            # A profile is written by a process that ends of its own accord.
-            if status := gateway.wait(timeout=60):
-                sys.exit(f"the gateway ended with {status}: {''.join(gateway.said)}")
+            statuses = [ended(gateway) for gateway in gateways]
+        # A profile is written by a process that ends of its own accord.
+        if any(statuses):
+            sys.exit(f"the gateways ended with {statuses}: {''.join(line for gateway in gateways for line in gateway.said)}")
         if wrong := [line for line in (folder / "access.log").read_text().splitlines() if went_wrong(json.loads(line))]:
             sys.exit(f"{len(wrong)} requests went wrong, such as {wrong[0]}")
 
@@ -212,7 +227,7 @@ def train(binary: Path, share: float) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", type=Path, required=True)
-    parser.add_argument("--share", type=float, default=1.0, help="of the requests of a whole training; CI asks for few")
+    parser.add_argument("--share", type=float, default=1.0, help="of the requests of each kind; CI asks for few")
     given = parser.parse_args()
     train(given.binary.resolve(), given.share)
 

@@ -1,4 +1,4 @@
-"""The real binary under a tool of valgrind's, between clients and origins of this process's own."""
+"""The real binary, by itself or under a tool of valgrind's, between clients and origins of this process's own."""
 
 import json
 import re
@@ -74,7 +74,7 @@ def answer(connection: socket.socket) -> None:
             head, rest = seen.split(b"\r\n\r\n", 1)
             length = re.search(rb"(?i)content-length: (\d+)", head)
             length = int(length.group(1)) if length else 0
-            if b"Transfer-Encoding: chunked" in head:
+            if re.search(rb"(?i)\ntransfer-encoding: chunked", head):
                 length = len(rest) if rest.endswith(b"0\r\n\r\n") else len(rest) + 1
             if len(rest) < length:
                 break
@@ -122,7 +122,7 @@ def certificate(folder: Path) -> None:
 
 
 def start(valgrind: list, binary: Path, document: Path) -> subprocess.Popen:
-    """The gateway under valgrind, once it serves; what it says later goes to `said`."""
+    """The gateway, under `valgrind` where that is a command, once it serves; what it says later goes to `said`."""
     gateway = subprocess.Popen(
         [*valgrind, str(binary), "run", "--config", str(document)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     gateway.said = []
