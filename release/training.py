@@ -8,7 +8,6 @@ for rare, and makes it small rather than fast: whatever is added to the data pat
 import argparse
 import http.client
 import json
-import re
 import socket
 import ssl
 import subprocess
@@ -18,7 +17,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benches/instructions"))
-from clients import BROWSER, KINDS, Fresh, Http2, Kept, ask, literal  # noqa: E402
+from clients import BROWSER, KINDS, Fresh, Http2, Kept, ask, literal, whole  # noqa: E402
 from lab import LARGE, certificate, connect, document, free_port, origin, request, start  # noqa: E402
 
 CONNECTIONS = 16
@@ -39,16 +38,9 @@ class Long(Kept):
     """A connection that stays, answers by their length."""
 
     def receive(self) -> None:
-        seen = b""
-        while b"\r\n\r\n" not in seen:
-            seen += self.more(seen)
+        seen = whole(self.socket)
         if not seen.startswith(self.status):
             sys.exit(f"an answer that was not expected: {seen[:300]!r}")
-        head, body = seen.split(b"\r\n\r\n", 1)
-        length = re.search(rb"(?i)content-length: (\d+)", head)
-        left = int(length.group(1)) - len(body) if length else sys.exit(f"an answer without a length: {head!r}")
-        while left > 0:
-            left -= len(self.more(head))
 
 
 class SecureLong(Long):
@@ -141,7 +133,7 @@ def reloads(ports: dict, says: dict) -> None:
         answered("POST", "/config", ports, 201, text, {"Content-Type": kind})
 
 
-def answered(method: str, path: str, ports: dict, status: int, body: str | None = None, headers: dict | None = None) -> bytes:
+def answered(method: str, path: str, ports: dict, status: int, body: str | None = None, headers: dict | None = None) -> None:
     admin = http.client.HTTPConnection("127.0.0.1", ports["admin"], timeout=60)
     admin.request(method, path, body, headers or {})
     answer = admin.getresponse()
@@ -149,7 +141,6 @@ def answered(method: str, path: str, ports: dict, status: int, body: str | None 
     admin.close()
     if answer.status != status:
         sys.exit(f"{method} {path} is answered {answer.status}: {text[:500]!r}")
-    return text
 
 
 def talks(ports: dict) -> None:

@@ -1,5 +1,6 @@
 """Clients of the gateway, a kind of request each: asked by all of them at once, answers read one after the other."""
 
+import re
 import socket
 import ssl
 import sys
@@ -145,3 +146,18 @@ def ask(clients: list[Kept], times: int) -> None:
             client.send()
         for client in clients:
             client.receive()
+
+
+def whole(client: socket.socket) -> bytes:
+    """One answer: all of those asked for here say how long they are, or end with a chunk."""
+    seen = b""
+    while True:
+        head, found, body = seen.partition(b"\r\n\r\n")
+        if found:
+            length = re.search(rb"(?i)content-length: (\d+)", head)
+            if len(body) >= int(length.group(1)) if length else body.endswith(b"0\r\n\r\n"):
+                return seen
+        data = client.recv(65536)
+        if not data:
+            sys.exit(f"the gateway closed the connection after {seen[:200]!r}")
+        seen += data

@@ -23,6 +23,7 @@ import threading
 import time
 from pathlib import Path
 
+from clients import whole
 from lab import certificate, connect, document, free_port, origin, request, start
 
 ERRORS = 9
@@ -41,24 +42,9 @@ PATIENCE = 60
 POST = request("POST", "/small", "Content-Length: 100\r\n", "z" * 100)
 
 
-def answer(client: socket.socket) -> bytes:
-    """One answer: all of those asked for here say how long they are, or end with a chunk."""
-    seen = b""
-    while True:
-        head, found, body = seen.partition(b"\r\n\r\n")
-        if found:
-            length = re.search(rb"(?i)content-length: (\d+)", head)
-            if len(body) >= int(length.group(1)) if length else body.endswith(b"0\r\n\r\n"):
-                return seen
-        data = client.recv(65536)
-        if not data:
-            sys.exit(f"the gateway closed the connection after {seen[:200]!r}")
-        seen += data
-
-
 def ask(client: socket.socket, what: bytes, status: int) -> None:
     client.sendall(what)
-    seen = answer(client)
+    seen = whole(client)
     if not seen.startswith(b"HTTP/1.1 %d" % status):
         sys.exit(f"not {status}: {seen[:300]!r}")
 
@@ -110,7 +96,7 @@ def deaths(ports: dict) -> None:
             heard.recv_bytes()
         target.kill()
         for client in clients:
-            seen = answer(client)
+            seen = whole(client)
             if not seen.startswith(b"HTTP/1.1 502"):
                 sys.exit(f"a POST whose target died: {seen[:300]!r}")
             client.close()
@@ -123,7 +109,7 @@ def until(status: int, ports: dict) -> None:
     while time.monotonic() < deadline:
         with connect(ports, tls=False) as client:
             client.sendall(request("GET", "/small"))
-            seen = answer(client)
+            seen = whole(client)
         if seen.startswith(b"HTTP/1.1 %d" % status):
             return
     sys.exit(f"never {status}: {seen[:300]!r}")
